@@ -2,7 +2,6 @@
 // Copyright (c) 2026, the xdplane authors
 #include "bpf/base/reclaimer.h"
 
-#include <algorithm>
 #include <thread>
 
 namespace xdplane {
@@ -12,7 +11,8 @@ int Reclaimer::online() {
         bool expected = false;
         if (!readers_[slot].taken.compare_exchange_strong(expected, true)) continue;
         u32 high = high_water_.load();
-        while (high < slot + 1 && !high_water_.compare_exchange_weak(high, slot + 1)) {}
+        while (high < slot + 1 && !high_water_.compare_exchange_weak(high, slot + 1)) {
+        }
         // Sequentially consistent on both sides: a writer that misses this store unlinked its object before
         // this reader can load any pointer.
         readers_[slot].seen.store(epoch_.load(), std::memory_order_seq_cst);
@@ -49,10 +49,11 @@ std::size_t Reclaimer::collect() {
     std::size_t left = 0;
     {
         const std::lock_guard guard(lock_);
-        const auto first_due = std::stable_partition(retired_.begin(), retired_.end(),
-                                                     [this](const Retired& r) { return !passed(r.stamp); });
-        due.assign(first_due, retired_.end());
-        retired_.erase(first_due, retired_.end());
+        std::erase_if(retired_, [&](const Retired& r) {
+            if (!passed(r.stamp)) return false;
+            due.push_back(r);
+            return true;
+        });
         left = retired_.size();
     }
     // Outside the lock: a destructor may retire something in turn.

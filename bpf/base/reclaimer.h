@@ -14,8 +14,8 @@ namespace xdplane {
 /// of liburcu-qsbr and rte_rcu_qsbr, kept here because bpf/ never includes DPDK).
 ///
 /// A reader (a worker) goes online once, and says quiescent() between two bursts, when it holds no pointer
-/// into shared structures. A writer unlinks an object, then asks for a stamp(): once passed(stamp) is true, no
-/// reader can still hold the object. With no reader online every stamp has passed at once, which is what
+/// into shared structures. A writer unlinks an object, then asks for a stamp(): once passed(stamp) is true,
+/// no reader can still hold the object. With no reader online every stamp has passed at once, which is what
 /// tests and the control-only tools see.
 ///
 /// Threads: everything here may be called from any thread. online/offline/quiescent of one slot only from the
@@ -44,8 +44,7 @@ public:
     void retire(void* object, void (*destroy)(void*));
     template<class T>
     void retire(T* object) {
-        retire(const_cast<std::remove_const_t<T>*>(object),
-               [](void* p) { delete static_cast<T*>(p); });
+        retire(const_cast<std::remove_const_t<T>*>(object), [](void* p) { delete static_cast<T*>(p); });
     }
     /// Frees what is due; returns how many objects still wait.
     std::size_t collect();
