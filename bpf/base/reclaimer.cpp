@@ -15,8 +15,7 @@ int Reclaimer::online() {
         }
         // Sequentially consistent on both sides: a writer that misses this store unlinked its object before
         // this reader can load any pointer.
-        readers_[slot].seen.store(epoch_.load(), std::memory_order_seq_cst);
-        std::atomic_thread_fence(std::memory_order_seq_cst);
+        readers_[slot].seen.exchange(epoch_.load(), std::memory_order_seq_cst);
         return static_cast<int>(slot);
     }
     return -1;
@@ -28,10 +27,9 @@ void Reclaimer::offline(int slot) {
 }
 
 bool Reclaimer::passed(u64 stamp) const noexcept {
-    std::atomic_thread_fence(std::memory_order_seq_cst);
     const u32 high = high_water_.load();
     for (u32 slot = 0; slot < high; ++slot)
-        if (readers_[slot].seen.load(std::memory_order_acquire) < stamp) return false;
+        if (readers_[slot].seen.load(std::memory_order_seq_cst) < stamp) return false;
     return true;
 }
 

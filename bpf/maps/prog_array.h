@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Copyright (c) 2026, the xdplane authors
+#pragma once
+#include <mutex>
+#include <optional>
+#include <vector>
+
+#include "bpf/maps/map.h"
+
+namespace xdplane {
+
+class Program;
+
+/// BPF_MAP_TYPE_PROG_ARRAY: the targets of bpf_tail_call. Slots are read by workers without a lock and
+/// swapped by the control thread; the program that was there is retired through the Reclaimer.
+class ProgArray final : public Map {
+public:
+    explicit ProgArray(MapSpec spec);
+    ~ProgArray() override;
+
+    /// What all programs of one array share, as Linux asks; the first program loaded with the map, or stored
+    /// into it, sets it.
+    struct Owner {
+        u32 prog_type;
+        bool jited;
+        friend bool operator==(const Owner&, const Owner&) = default;
+    };
+    /// False if another kind of program owns the array already.
+    [[nodiscard]] bool compatible(const Owner& owner);
+
+    /// Control thread. -E2BIG out of range, -ENOENT if erase finds nothing.
+    int set(u32 index, std::shared_ptr<const Program> program);
+    int erase(u32 index);
+    [[nodiscard]] std::shared_ptr<const Program> get(u32 index);
+    /// Drops all programs, as when the last user-space reference to the array goes: breaks reference cycles.
+    void clear();
+
+    /// Data path: the entry to jump to, or null.
+    [[nodiscard]] const Entry* entry(u64 index) const noexcept {
+        return index < count_ ? slots_[index].load(std::memory_order_acquire) : nullptr;
+    }
+    /// For the JIT: slots_ and count_ never change.
+    [[nodiscard]] const std::atomic<const Entry*>* slots() const { return slots_.get(); }
+    [[nodiscard]] u32 count() const { return count_; }
+
+private:
+    u32 count_;
+    std::unique_ptr<std::atomic<const Entry*>[]> slots_; ///< written under lock_, read by workers
+    std::mutex lock_;                                    ///< guards programs_, owner_
+    std::vector<std::shared_ptr<const Program>> programs_;
+    std::optional<Owner> owner_;
+};
+
+} // namespace xdplane

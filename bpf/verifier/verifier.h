@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Copyright (c) 2026, the xdplane authors
+#pragma once
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "bpf/base/result.h"
+#include "bpf/helpers/helper.h"
+#include "bpf/isa/opcodes.h"
+#include "bpf/maps/map.h"
+#include "bpf/prog/program_type.h"
+
+/// The verifier proves that a program can do no harm, and keeps what it proved. verify() is the only maker of
+/// VerifiedProgram, only a VerifiedProgram can be lowered, and only a lowered program can be run: unverified
+/// code cannot run by construction.
+namespace xdplane {
+
+class Btf;
+
+/// struct bpf_func_info and struct bpf_line_info of the UAPI, as PROG_LOAD hands them over.
+struct FuncInfo {
+    u32 insn_off;
+    u32 type_id;
+};
+struct LineInfo {
+    u32 insn_off;
+    u32 file_name_off;
+    u32 line_off;
+    u32 line_col;
+};
+
+struct VerifyRequest {
+    const ProgramType* type = nullptr;
+    u32 expected_attach_type = 0;
+    u32 flags = 0; ///< BPF_F_STRICT_ALIGNMENT...
+    std::vector<Insn> insns;
+    bool gpl_compatible = false;
+    bool privileged = true;
+    std::shared_ptr<const Btf> btf;  ///< null without BTF
+    std::vector<FuncInfo> functions; ///< needed for global functions; may be empty
+    std::vector<LineInfo> lines;
+    /// Resolves an fd, or an index into fd_array, to its map; errors are EBADF or EINVAL.
+    std::function<Result<std::shared_ptr<Map>>(i32 fd)> map_by_fd;
+    std::function<Result<std::shared_ptr<Map>>(i32 index)> map_by_index;
+    bool jit = true; ///< the engine that will run it, for the owner of prog arrays
+};
+
+/// BPF_LOG_LEVEL1, LEVEL2 and STATS.
+enum LogLevel : u32 { kLogOff = 0, kLogBasic = 1, kLogVerbose = 2, kLogStats = 4 };
+
+/// What the verifier says, in Linux's words. Kept in full here; syscall/ applies the ENOSPC rules.
+struct VerifierLog {
+    u32 level = kLogOff;
+    std::string text;
+    /// The last line that explains a rejection; never empty after one, at every level.
+    std::string reason;
+    u64 insns_processed = 0;
+};
+
+/// What a register pointed to at a memory access or call, on every path that reaches it.
+enum class PtrKind : u8 { none, ctx, stack, packet, packet_meta, map_value, mem, mixed };
+
+/// What was proved of one instruction.
+struct InsnFacts {
+    Op op = Op::invalid;                 ///< its row; invalid in the second slot of ld_imm64
+    bool reached = false;                ///< false: dead code
+    PtrKind base = PtrKind::none;        ///< kinds ldx, st, stx, atomic: what the address points into
+    bool always_taken = false;           ///< conditional jumps: every path took the branch
+    bool never_taken = false;            ///< no path took it
+    const CtxField* field = nullptr;     ///< base ctx: the field accessed
+    const HelperProto* helper = nullptr; ///< calls of helpers
+    Map* map = nullptr; ///< ld_imm64 of a map or map value; calls: the map argument if one map on every path
+    u64 value_offset = 0;         ///< ld_imm64 of kMapValue: offset into the value
+    std::optional<u64> const_key; ///< tail_call: the index if constant on every path
+    i32 target = -1;              ///< jumps, calls of sub-programs, kCodeAddr: absolute index of the insn
+};
+
+/// A main program or sub-program: insns [begin, end).
+struct FunctionFacts {
+    u32 begin = 0;
+    u32 end = 0;
+    u32 stack_depth = 0; ///< bytes below r10 that it may touch, a multiple of 8
+    bool tail_calls = false;
+    bool is_callback = false;
+    bool is_global = false;
+};
+
+class VerifiedProgram {
+public:
+    [[nodiscard]] const ProgramType& type() const { return *type_; }
+    [[nodiscard]] const std::vector<Insn>& insns() const { return insns_; }
+    [[nodiscard]] const std::vector<InsnFacts>& facts() const { return facts_; }
+    /// The main program first, then by address.
+    [[nodiscard]] const std::vector<FunctionFacts>& functions() const { return functions_; }
+    /// Every map it refers to, each once; keeps them alive.
+    [[nodiscard]] const std::vector<std::shared_ptr<Map>>& maps() const { return maps_; }
+    [[nodiscard]] bool writes_packet() const { return writes_packet_; } ///< bytes or bounds
+    [[nodiscard]] bool tail_calls() const { return tail_calls_; }
+    [[nodiscard]] u64 insns_processed() const { return insns_processed_; }
+
+private:
+    friend class Verifier;
+    friend struct UnverifiedProgram; ///< tests/support: raw programs of the conformance suite and of ISA
+                                     ///< cases
+    VerifiedProgram() = default;
+
+    const ProgramType* type_ = nullptr;
+    std::vector<Insn> insns_;
+    std::vector<InsnFacts> facts_; ///< as many as insns_
+    std::vector<FunctionFacts> functions_;
+    std::vector<std::shared_ptr<Map>> maps_;
+    bool writes_packet_ = false;
+    bool tail_calls_ = false;
+    u64 insns_processed_ = 0;
+};
+
+/// Verifies a program. Any thread; no shared state. On rejection the error is Linux's errno (EACCES, EINVAL,
+/// E2BIG, EPERM, ...) with log.reason as its message, and the log holds the rest.
+[[nodiscard]] Result<VerifiedProgram> verify(VerifyRequest request, VerifierLog& log);
+
+} // namespace xdplane
