@@ -195,6 +195,7 @@ enum class Rule : u8 {
     X(call_helper, 0, lowered, none, 64, none, any, any, 0) \
     X(call_local,  0, lowered, none, 64, none, any, any, 0) \
     X(tail_call,   0, lowered, none, 64, none, any, any, 0) \
+    X(ctx_length,  0, lowered, none, 32, none, any, any, 0) \
     X(nop,         0, lowered, none, 64, none, any, any, 0)
 // clang-format on
 

@@ -12,17 +12,26 @@
 /// become addresses, helper ids functions, jumps absolute, dead code nothing. Engines see only its result.
 namespace xdplane {
 
+/// LoweredInsn::flags.
+enum LoweredFlags : u8 {
+    kCodePointer = 1, ///< ld_imm64: the address of the sub-program at insn `target`, for callbacks
+};
+
 /// One lowered instruction: the row's operation with wide fields.
 ///   off     displacement of ldx, st, stx, atomic
-///   target  absolute index of jumps and of call_local; HelperProto id for call_helper
+///   target  absolute index of jumps and of call_local; enum bpf_func_id for call_helper; tail_call: index of
+///           the prog array in LoweredProgram::maps(), or -1 if it is not the same one on every path
 ///   imm     ld_imm64: the value (addresses resolved); ALU, jump and st with Operand::imm: sign-extended;
-///           call_helper: address of the HelperFn; tail_call: index if constant, else -1, and map in target's
-///           place (see below)
-/// tail_call: r2 is the prog array (as in the BPF calling convention: r1 ctx, r2 map, r3 index); on failure
-/// execution goes on behind it with r0 = unspecified and r1-r5 clobbered.
+///           call_helper: address of the HelperFn; tail_call: the program's index if constant, else -1
+/// tail_call: r1 is the context, r2 the Map* of the prog array, r3 the index, of which the low 32 bits count.
+/// It fails if the index is out of range, the slot is empty, or RunContext::tail_calls has reached
+/// kMaxTailCalls; only a call that succeeds is counted. After a failure execution goes on behind it, r0 and
+/// r6-r10 unchanged, r1-r5 clobbered. In a sub-program the target returns to the sub-program's caller, for
+/// whom r6-r10 are preserved.
 /// call_local: r1-r5 arguments, r6-r9 and r10 preserved by the engine; the callee has its own frame.
-/// ld_abs/ld_ind: imm (+ src) is the offset into the packet; r0 gets the value in host order; out of range
-/// ends the program with r0 = 0. Network and link-layer relative offsets are Linux's SKF_NET_OFF/SKF_LL_OFF.
+/// ctx_length: dst = data_end - data, 32 bits zero-extended, of the XdpBuff that src points at.
+/// ld_abs/ld_ind: the offset into the packet is the low 32 bits of imm (+ src), signed; r6 is the XdpBuff, as
+/// Linux asks; legacy_load() says what r0 gets. Where it fails the function returns 0. r1-r5 are clobbered.
 struct LoweredInsn {
     Op op = Op::nop;
     u8 dst = 0;
@@ -52,10 +61,13 @@ public:
     [[nodiscard]] const std::vector<LoweredFunction>& functions() const { return functions_; }
     /// For each lowered insn the index of the verified insn it came from.
     [[nodiscard]] const std::vector<u32>& origins() const { return origins_; }
+    /// Every map that the program refers to. Insns hold addresses of these and of their values: whoever keeps
+    /// code made of them keeps the maps too.
+    [[nodiscard]] const std::vector<std::shared_ptr<Map>>& maps() const { return maps_; }
     [[nodiscard]] const ProgramType& type() const { return *type_; }
-    [[nodiscard]] bool needs_context() const {
-        return needs_context_;
-    } ///< helpers that read t_run are called
+    /// Helpers, which may read RunContext, are called here or in a program that is tail-called: the engine
+    /// sets RunContext::packet and clears the counts before each packet.
+    [[nodiscard]] bool needs_context() const { return needs_context_; }
     [[nodiscard]] bool tail_calls() const { return tail_calls_; }
     [[nodiscard]] bool writes_packet() const { return writes_packet_; }
     /// One line per insn, for `xdplane dump --lowered`.
@@ -68,7 +80,7 @@ private:
     std::vector<LoweredInsn> insns_;
     std::vector<LoweredFunction> functions_;
     std::vector<u32> origins_;
-    std::vector<std::shared_ptr<Map>> maps_; ///< keeps embedded addresses alive
+    std::vector<std::shared_ptr<Map>> maps_;
     const ProgramType* type_ = nullptr;
     bool needs_context_ = false;
     bool tail_calls_ = false;
