@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Copyright (c) 2026, the xdplane authors
+#include <algorithm>
+#include <cerrno>
+#include <linux/bpf.h>
+
+#include "bpf/lower/draft.h"
+
+namespace xdplane {
+namespace {
+
+class Translator {
+public:
+    explicit Translator(Draft& draft) : program_(draft.program), out_(draft.insns) {}
+
+    Result<> run() {
+        out_.reserve(program_.insns().size());
+        u32 function = 0;
+        for (u32 i = 0; i < program_.insns().size(); ++i) {
+            const InsnFacts& facts = program_.facts()[i];
+            // The second slot of ld_imm64 has no row of its own.
+            if (facts.reached && facts.op != Op::invalid)
+                if (Result<> done = translate(i); !done) return done;
+            if (function < program_.functions().size() && i + 1 == program_.functions()[function].end) {
+                close_function(program_.functions()[function], i);
+                ++function;
+            }
+        }
+        return {};
+    }
+
+private:
+    Result<> translate(u32 i) {
+        const Insn& insn = program_.insns()[i];
+        const InsnFacts& facts = program_.facts()[i];
+        origin_ = i;
+        switch (info(facts.op).kind) {
+        case OpKind::alu:
+        case OpKind::endian:
+        case OpKind::ld_abs:
+        case OpKind::ld_ind:
+        case OpKind::exit: add(facts.op, insn.dst, insn.src, 0, insn.imm); return {};
+        case OpKind::ldx:
+        case OpKind::st:
+        case OpKind::stx:
+        case OpKind::atomic: return memory(insn, facts);
+        case OpKind::jump: jump(insn, facts); return {};
+        case OpKind::ja: add(Op::ja, 0, 0, facts.target, 0); return {};
+        case OpKind::call: return call(insn, facts);
+        case OpKind::ld_imm64: return load_imm64(insn, facts);
+        case OpKind::lowered: break;
+        }
+        return fail(EINVAL, "insn {}: {} is not an instruction of programs", i, info(facts.op).name);
+    }
+
+    Result<> memory(const Insn& insn, const InsnFacts& facts) {
+        if (facts.base != PtrKind::ctx) {
+            add(facts.op, insn.dst, insn.src, insn.off, insn.imm);
+            return {};
+        }
+        if (facts.field == nullptr || facts.op == Op::invalid || info(facts.op).kind == OpKind::atomic)
+            return fail(EFAULT, "insn {}: context access without a field", origin_);
+        rewrite_ctx_access(insn, facts, origin_, out_);
+        return {};
+    }
+
+    void jump(const Insn& insn, const InsnFacts& facts) {
+        if (facts.never_taken) return;
+        if (facts.always_taken) {
+            add(Op::ja, 0, 0, facts.target, 0);
+        } else {
+            add(facts.op, insn.dst, insn.src, facts.target, insn.imm);
+        }
+    }
+
+    Result<> call(const Insn& insn, const InsnFacts& facts) {
+        if (insn.src == kCallLocal) {
+            add(Op::call_local, 0, 0, facts.target, 0);
+            return {};
+        }
+        if (insn.src != kCallHelper || facts.helper == nullptr)
+            return fail(EINVAL, "insn {}: call of an unknown function {}", origin_, insn.imm);
+        if (facts.helper->id == BPF_FUNC_tail_call) {
+            const i64 index = facts.const_key ? static_cast<u32>(*facts.const_key) : -1;
+            add(Op::tail_call, 0, 0, map_index(facts.map), index);
+            return {};
+        }
+        if (facts.helper->fn == nullptr)
+            return fail(EINVAL, "insn {}: helper {} has no implementation", origin_, facts.helper->name);
+        add(Op::call_helper, 0, 0, static_cast<i32>(facts.helper->id),
+            static_cast<i64>(reinterpret_cast<std::uintptr_t>(facts.helper->fn)));
+        return {};
+    }
+
+    Result<> load_imm64(const Insn& insn, const InsnFacts& facts) {
+        const u64 next_imm = static_cast<u32>(program_.insns()[origin_ + 1].imm);
+        switch (insn.src) {
+        case kImm64:
+            add(Op::ld_imm64, insn.dst, 0, 0, static_cast<i64>(next_imm << 32 | static_cast<u32>(insn.imm)));
+            return {};
+        case kMapFd:
+        case kMapIndex:
+            if (facts.map == nullptr) break;
+            address(insn.dst, facts.map);
+            return {};
+        case kMapValue:
+        case kMapIndexValue:
+            if (facts.map == nullptr || facts.map->ops().direct_value == nullptr) break;
+            address(insn.dst, facts.map->ops().direct_value(*facts.map) + facts.value_offset);
+            return {};
+        case kCodeAddr:
+            add(Op::ld_imm64, insn.dst, 0, facts.target, 0);
+            out_.back().insn.flags = kCodePointer;
+            return {};
+        default: break;
+        }
+        return fail(EINVAL, "insn {}: the address it loads is not known", origin_);
+    }
+
+    void address(u8 dst, const void* pointer) {
+        add(Op::ld_imm64, dst, 0, 0, static_cast<i64>(reinterpret_cast<std::uintptr_t>(pointer)));
+    }
+
+    /// -1 if the map is not known, or not one of the program's.
+    [[nodiscard]] i32 map_index(const Map* map) const {
+        const auto& maps = program_.maps();
+        const auto found = std::ranges::find(maps, map, [](const auto& owner) { return owner.get(); });
+        return map == nullptr || found == maps.end() ? -1 : static_cast<i32>(found - maps.begin());
+    }
+
+    /// A function that the verifier accepted ends in exit or a jump. Engines rely on it, so it is made true
+    /// for the unverified programs of tests as well: those return r0 as it is.
+    void close_function(const FunctionFacts& function, u32 last) {
+        const bool empty = out_.empty() || out_.back().origin < function.begin;
+        if (empty || ends_block(out_.back().insn.op)) return;
+        origin_ = last;
+        add(Op::exit, 0, 0, 0, 0);
+    }
+
+    void add(Op op, u8 dst, u8 src, i32 off_or_target, i64 imm) {
+        out_.push_back({make_insn(op, dst, src, off_or_target, imm), origin_});
+    }
+
+    const VerifiedProgram& program_;
+    std::vector<DraftInsn>& out_;
+    u32 origin_ = 0;
+};
+
+} // namespace
+
+LoweredInsn make_insn(Op op, u8 dst, u8 src, i32 off_or_target, i64 imm) {
+    LoweredInsn insn;
+    insn.op = op;
+    insn.dst = dst;
+    insn.src = src;
+    insn.off = off_or_target;
+    insn.imm = imm;
+    return insn;
+}
+
+bool has_insn_target(const LoweredInsn& insn) {
+    const OpKind kind = info(insn.op).kind;
+    return kind == OpKind::jump || kind == OpKind::ja || insn.op == Op::call_local ||
+           (insn.op == Op::ld_imm64 && (insn.flags & kCodePointer) != 0);
+}
+
+Result<> translate(Draft& draft) { return Translator(draft).run(); }
+
+} // namespace xdplane
