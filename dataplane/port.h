@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Copyright (c) 2026, the xdplane authors
+#pragma once
+#include <memory>
+#include <string>
+
+#include "bpf/base/result.h"
+#include "bpf/base/types.h"
+
+struct rte_mempool;
+
+/// DPDK ports, as far as a worker needs them. This is control-thread code; the packets themselves are moved
+/// by worker.cpp with rte_eth_rx_burst and rte_eth_tx_burst.
+namespace xdplane {
+
+/// What to open.
+struct PortSpec {
+    std::string name; ///< the config's word for it
+    std::string
+        device;      ///< DPDK's: "0000:01:00.0", "net_af_packet0,iface=veth0", or a port that EAL arguments
+                     ///< (--vdev) made, by its name
+    u32 ifindex = 0; ///< what programs see; 0: DPDK's port number plus 1
+    u32 rx_descriptors = 1024;
+    u32 tx_descriptors = 1024;
+};
+
+/// Packets in flight that one port's pool can hold, and the bytes of each buffer. A buffer is laid out like a
+/// Linux XDP frame: headroom 256 (half of it lies in the mbuf's private area, because DPDK's own headroom is
+/// 128), room for a packet, and a tail, kFrameSize in all.
+inline constexpr u32 kPoolPackets = 8192;
+inline constexpr u32 kPrivateHeadroom = 128;
+
+/// A started ethdev with one receive queue and as many transmit queues as there are workers, or one behind a
+/// lock where the device has no more. Promiscuous. Stopped and closed by its destructor.
+class Port {
+public:
+    /// `workers`: transmit queues wanted. Errors name the port and DPDK's reason.
+    static Result<std::unique_ptr<Port>> open(const PortSpec& spec, u32 workers);
+    ~Port();
+    Port(const Port&) = delete;
+    Port& operator=(const Port&) = delete;
+
+    [[nodiscard]] const std::string& name() const { return spec_.name; }
+    [[nodiscard]] const std::string& device() const { return spec_.device; }
+    [[nodiscard]] u16 id() const { return id_; }
+    [[nodiscard]] u32 ifindex() const { return ifindex_; }
+    [[nodiscard]] rte_mempool* pool() const { return pool_; }
+    [[nodiscard]] u16 tx_queues() const { return tx_queues_; }
+    /// Stops receiving and sending; buffers that the device still holds go back to their pools.
+    void stop();
+    /// Buffers of this port's pool that nobody gave back. Meaningful after stop() of every port.
+    [[nodiscard]] u32 buffers_missing() const;
+
+private:
+    explicit Port(PortSpec spec) : spec_(std::move(spec)) {}
+    Result<> probe();
+    Result<> make_pool();
+    Result<> configure(u32 workers);
+    void drain() const;
+
+    PortSpec spec_;
+    u16 id_ = 0;
+    u32 ifindex_ = 0;
+    u16 tx_queues_ = 1;
+    bool probed_ = false; ///< this object attached the device
+    bool started_ = false;
+    rte_mempool* pool_ = nullptr;
+};
+
+} // namespace xdplane

@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Copyright (c) 2026, the xdplane authors
+#include "dataplane/worker.h"
+
+#include <algorithm>
+#include <cstring>
+#include <rte_ethdev.h>
+#include <rte_lcore.h>
+#include <rte_mbuf.h>
+#include <rte_pause.h>
+#include <rte_prefetch.h>
+
+#include "dataplane/port.h"
+#include "dataplane/run_scope.h"
+
+namespace xdplane {
+namespace {
+
+/// Packets on their way to one transmit queue, in order.
+struct Outbox {
+    u32 count = 0;
+    std::array<rte_mbuf*, kBurst> packets;
+};
+
+/// The first byte that programs may use in front of a packet. Buffers of our pools have kPrivateHeadroom more
+/// than DPDK knows of; memory of others (external or cloned buffers) has nothing in front of buf_addr.
+u8* buffer_start(const rte_mbuf& mbuf) {
+    u8* start = static_cast<u8*>(mbuf.buf_addr);
+    return RTE_MBUF_DIRECT(&mbuf) && mbuf.priv_size >= kPrivateHeadroom ? start - kPrivateHeadroom : start;
+}
+
+/// Describes a received mbuf to programs. False if it can not be one: several segments, or too little
+/// headroom.
+bool fill(XdpBuff& packet, rte_mbuf& mbuf, u32 ifindex, u32 queue, QueueStats& stats) {
+    u8* data = rte_pktmbuf_mtod(&mbuf, u8*);
+    u8* start = buffer_start(mbuf);
+    if (mbuf.nb_segs != 1) {
+        stats.drops[static_cast<u32>(Drop::segments)].add(1);
+        return false;
+    }
+    if (data < start + kFrameHeader) {
+        stats.drops[static_cast<u32>(Drop::no_room)].add(1);
+        return false;
+    }
+    packet = XdpBuff{};
+    packet.data = data;
+    packet.data_end = data + mbuf.data_len;
+    packet.data_meta = data;
+    packet.hard_start = std::max(start, data - kHeadroom);
+    u8* buffer_end = static_cast<u8*>(mbuf.buf_addr) + mbuf.buf_len;
+    packet.frame_end =
+        std::min(buffer_end, std::max(packet.hard_start + kFrameSize - kFrameTail, packet.data_end));
+    packet.wire_len = mbuf.data_len;
+    packet.ingress_ifindex = ifindex;
+    packet.rx_queue = queue;
+    packet.origin = &mbuf;
+    if (mbuf.data_len >= 14) std::memcpy(&packet.protocol, data + 12, 2);
+    return true;
+}
+
+/// Makes the mbuf what the program left. data_off counts from buf_addr and can not be negative, so a packet
+/// that grew into the private headroom moves back; that is rare and small.
+void take_back(const XdpBuff& packet, rte_mbuf& mbuf) {
+    u8* buffer = static_cast<u8*>(mbuf.buf_addr);
+    const auto length = static_cast<u16>(packet.data_end - packet.data);
+    u8* data = packet.data;
+    if (data < buffer) {
+        std::memmove(buffer, data, length);
+        data = buffer;
+    }
+    mbuf.data_off = static_cast<u16>(data - buffer);
+    mbuf.data_len = length;
+    mbuf.pkt_len = length;
+    // What the receiving port knew of the packet (checksums, hash, tags) may no longer be true.
+    mbuf.ol_flags &= RTE_MBUF_F_EXTERNAL | RTE_MBUF_F_INDIRECT;
+}
+
+class Worker {
+public:
+    Worker(WorkerShared& shared, u32 number) : shared_(shared), number_(number) {}
+
+    void run() {
+        RunScope scope({.cpu = cpu(), .clock = Clock::wall, .seed = rte_rdtsc(), .random_by_packet = false});
+        if (!scope.ready()) return;
+        while (!shared_.stop.load(std::memory_order_relaxed)) {
+            const Generation* generation = shared_.generation.load(std::memory_order_acquire);
+            u32 received = 0;
+            for (const QueuePlan& queue : generation->queues[number_])
+                received += poll(queue, generation->targets[number_]);
+            scope.quiescent();
+            if (received == 0) rte_pause();
+        }
+    }
+
+private:
+    static u32 cpu() {
+        const int cpu = sched_getcpu();
+        return cpu < 0 || static_cast<u32>(cpu) >= num_possible_cpus() ? 0 : static_cast<u32>(cpu);
+    }
+
+    u32 poll(const QueuePlan& queue, const std::vector<TxTarget>& targets) {
+        std::array<rte_mbuf*, kBurst> mbufs;
+        const u16 received = rte_eth_rx_burst(queue.port, queue.queue, mbufs.data(), kBurst);
+        if (received == 0) return 0;
+        for (u32 i = 0; i < received; ++i) rte_prefetch0(rte_pktmbuf_mtod(mbufs[i], void*));
+
+        dead_count_ = 0;
+        burst_.count = 0;
+        u64 bytes = 0;
+        for (u32 i = 0; i < received; ++i) {
+            bytes += mbufs[i]->pkt_len;
+            if (fill(burst_.packets[burst_.count], *mbufs[i], queue.ifindex, queue.queue, *queue.stats))
+                burst_.packets[burst_.count++].index = next_index_++;
+            else
+                dead_[dead_count_++] = mbufs[i];
+        }
+        queue.stats->rx_packets.add(received);
+        queue.stats->rx_bytes.add(bytes);
+        queue.stats->bursts.add(1);
+
+        if (queue.chain)
+            queue.chain->judge(burst_, verdicts_, *queue.chain_stats);
+        else
+            std::fill_n(verdicts_.begin(), burst_.count, u8{kPass});
+        sort(queue, targets);
+        send(queue, targets);
+        rte_pktmbuf_free_bulk(dead_.data(), dead_count_);
+        return received;
+    }
+
+    /// Every packet into the outbox of its target, or among the dead with a reason.
+    void sort(const QueuePlan& queue, const std::vector<TxTarget>& targets) {
+        for (u32 i = 0; i < burst_.count; ++i) {
+            XdpBuff& packet = burst_.packets[i];
+            auto* mbuf = static_cast<rte_mbuf*>(packet.origin);
+            switch (verdicts_[i]) {
+            case kPass: post(queue.peer, Drop::no_peer, packet, *mbuf, queue); break;
+            case kTx: post(queue.self, Drop::no_peer, packet, *mbuf, queue); break;
+            case kRedirect:
+                post(find_target(targets, packet.redirect_ifindex), Drop::no_such_port, packet, *mbuf, queue);
+                break;
+            case kDrop: bury(*mbuf, Drop::verdict, queue); break;
+            default: bury(*mbuf, Drop::aborted, queue); break;
+            }
+        }
+    }
+
+    static i32 find_target(const std::vector<TxTarget>& targets, u32 ifindex) {
+        for (std::size_t i = 0; i < targets.size(); ++i)
+            if (targets[i].ifindex == ifindex) return static_cast<i32>(i);
+        return -1;
+    }
+
+    void post(i32 target, Drop reason, const XdpBuff& packet, rte_mbuf& mbuf, const QueuePlan& queue) {
+        if (target < 0) return bury(mbuf, reason, queue);
+        take_back(packet, mbuf);
+        Outbox& outbox = outboxes_[static_cast<u32>(target)];
+        outbox.packets[outbox.count++] = &mbuf;
+    }
+
+    void bury(rte_mbuf& mbuf, Drop reason, const QueuePlan& queue) {
+        dead_[dead_count_++] = &mbuf;
+        queue.stats->drops[static_cast<u32>(reason)].add(1);
+    }
+
+    void send(const QueuePlan& queue, const std::vector<TxTarget>& targets) {
+        for (std::size_t i = 0; i < targets.size(); ++i) {
+            Outbox& outbox = outboxes_[i];
+            if (outbox.count == 0) continue;
+            const TxTarget& target = targets[i];
+            if (target.lock != nullptr)
+                while (target.lock->test_and_set(std::memory_order_acquire)) rte_pause();
+            const u16 sent = rte_eth_tx_burst(target.port, target.queue, outbox.packets.data(),
+                                              static_cast<u16>(outbox.count));
+            if (target.lock != nullptr) target.lock->clear(std::memory_order_release);
+            queue.stats->tx_packets.add(sent);
+            for (u32 k = sent; k < outbox.count; ++k) bury(*outbox.packets[k], Drop::tx_full, queue);
+            outbox.count = 0;
+        }
+    }
+
+    WorkerShared& shared_;
+    u32 number_;
+    u64 next_index_ = 0;
+    Burst burst_;
+    Verdicts verdicts_{};
+    u32 dead_count_ = 0;
+    std::array<rte_mbuf*, kBurst> dead_{};
+    std::array<Outbox, RTE_MAX_ETHPORTS> outboxes_{};
+};
+
+} // namespace
+
+void run_worker(WorkerShared& shared, u32 number) {
+    const auto worker = std::make_unique<Worker>(shared, number);
+    worker->run();
+}
+
+} // namespace xdplane

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Copyright (c) 2026, the xdplane authors
+#pragma once
+#include <array>
+#include <atomic>
+#include <memory>
+#include <vector>
+
+#include "bpf/run/packet.h"
+#include "dataplane/chain.h"
+#include "dataplane/counter.h"
+
+/// Workers: one per core, each in an endless loop over the queues that its generation gives it.
+namespace xdplane {
+
+/// Why a received packet was freed rather than sent. One row per reason: kDropNames.
+enum class Drop : u8 { verdict, aborted, no_peer, no_such_port, tx_full, segments, no_room };
+inline constexpr u32 kDrops = 7;
+inline constexpr std::array<const char*, kDrops> kDropNames{
+    "XDP_DROP",         "XDP_ABORTED", "no peer port", "redirect to no port", "transmit queue full",
+    "several segments", "no headroom"};
+
+/// Where packets go: a transmit queue, and the lock to hold if it is shared with other workers.
+struct TxTarget {
+    u32 ifindex = 0;
+    u16 port = 0;
+    u16 queue = 0;
+    std::atomic_flag* lock = nullptr; ///< null: this worker's own queue
+};
+
+/// Counters of one queue. Written by its worker alone, read by the control thread at any time. Whatever was
+/// received was sent or dropped for one reason: rx_packets = tx_packets + the sum of drops, once the worker
+/// stands still.
+struct alignas(kCacheLine) QueueStats {
+    Counter rx_packets;
+    Counter rx_bytes;
+    Counter bursts;     ///< receive calls that brought something
+    Counter tx_packets; ///< of packets received here, sent on any port
+    std::array<Counter, kDrops> drops;
+};
+
+/// One receive queue and what happens to its packets. Immutable; the counters it points to live as long as
+/// the data plane.
+struct QueuePlan {
+    u16 port = 0;
+    u16 queue = 0;
+    u32 ifindex = 0;
+    std::shared_ptr<const Chain> chain; ///< null: every packet passes
+    ChainStats* chain_stats = nullptr;  ///< written by the worker alone
+    QueueStats* stats = nullptr;
+    i32 peer = -1; ///< index in targets: where XDP_PASS goes; -1: nowhere
+    i32 self = -1; ///< index in targets: where XDP_TX goes
+};
+
+/// Everything a worker needs, immutable once published: changing anything means publishing the next one.
+struct Generation {
+    std::vector<std::vector<QueuePlan>> queues; ///< by worker
+    std::vector<std::vector<TxTarget>> targets; ///< by worker
+};
+
+/// What all workers share. `generation` is written by the control thread, read by workers once per round.
+struct WorkerShared {
+    alignas(kCacheLine) std::atomic<const Generation*> generation{nullptr};
+    alignas(kCacheLine) std::atomic<bool> stop{false};
+};
+
+/// The loop of worker `number`, until shared.stop; runs on the calling thread, which must be pinned to one
+/// CPU (its number becomes the CPU that programs see) and known to DPDK. When it returns, no packet is left
+/// with it.
+void run_worker(WorkerShared& shared, u32 number);
+
+} // namespace xdplane
