@@ -38,7 +38,12 @@ enum class Ret : u8 {
 };
 
 /// Which program types may call it (bits); ProgramType has its own bit.
-enum HelperUse : u32 { kUseXdp = 1, kUseSocketFilter = 2, kUseAll = ~0U };
+enum HelperUse : u32 {
+    kUseXdp = 1,
+    kUseSocketFilter = 2,
+    kUseProbe = 1U << 31, ///< types that exist only because libbpf's feature probes load them
+    kUseAll = ~0U,
+};
 
 struct HelperProto {
     u32 id;           ///< enum bpf_func_id
@@ -52,6 +57,8 @@ struct HelperProto {
     bool writes_packet = false; ///< may change packet bytes or bounds
     bool reads_clock = false;
     bool reads_random = false;
+    bool needs_context =
+        false; ///< reads or counts in what t_run holds per packet (packet, random_calls, ...)
 };
 
 /// Ordered by id. helper_table.cpp has the rows.

@@ -60,6 +60,8 @@ struct MapOps {
     bool per_cpu;
     /// True if a lookup can not fail for an in-range constant key (arrays): the verifier and lowering use it.
     bool array_like;
+    /// Data path, per-CPU types only: the value of any CPU; null if there is none or cpu is out of range.
+    void* (*lookup_cpu)(Map&, const void* key, u32 cpu) noexcept = nullptr;
 };
 
 /// A map of any type. The type's file derives from it; data path code reaches it through ops only.

@@ -28,7 +28,7 @@ public:
     /// False if another kind of program owns the array already.
     [[nodiscard]] bool compatible(const Owner& owner);
 
-    /// Control thread. -E2BIG out of range, -ENOENT if erase finds nothing.
+    /// Control thread. -E2BIG out of range, -ENOENT if erase finds nothing. set() is defined in prog/.
     int set(u32 index, std::shared_ptr<const Program> program);
     int erase(u32 index);
     [[nodiscard]] std::shared_ptr<const Program> get(u32 index);
@@ -44,6 +44,8 @@ public:
     [[nodiscard]] u32 count() const { return count_; }
 
 private:
+    int put(u32 index, std::shared_ptr<const Program> program, const Entry* entry);
+
     u32 count_;
     std::unique_ptr<std::atomic<const Entry*>[]> slots_; ///< written under lock_, read by workers
     std::mutex lock_;                                    ///< guards programs_, owner_

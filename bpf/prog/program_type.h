@@ -34,6 +34,12 @@ struct CtxField {
     u8 width;   ///< bits in XdpBuff
     bool writable;
     bool narrow_allowed; ///< 1- and 2-byte reads allowed, as Linux's "narrow loads"
+    /// Plain bytes (__sk_buff::cb): aligned accesses of 1, 2, 4 or 8 bytes anywhere within [begin, end), at
+    /// the same distance behind `offset` in XdpBuff. Others: only whole accesses of 4 bytes, and narrow
+    /// reads.
+    bool bytes = false;
+
+    [[nodiscard]] bool covers(i64 off, u32 size) const { return off >= begin && off + size <= end; }
 };
 
 struct ProgramType {
@@ -49,6 +55,10 @@ struct ProgramType {
     i64 return_min;
     i64 return_max;
     bool loadable; ///< false: known to Linux and to libbpf's probes, refused with the reason here
+
+    /// The field that an access of `size` bytes at `off` hits, by Linux's rules of alignment, width and
+    /// writability; null: "invalid bpf_context access".
+    [[nodiscard]] const CtxField* find_field(i64 off, u32 size, bool write) const;
 };
 
 /// Null if there is none.
