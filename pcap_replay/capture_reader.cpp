@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Copyright (c) 2026, the xdplane authors
+#include "pcap_replay/capture_reader.h"
+
+#include <bit>
+#include <cerrno>
+#include <cstring>
+
+namespace xdplane {
+namespace {
+
+constexpr u32 kMagicMicroseconds = 0xa1b2c3d4;
+constexpr u32 kMagicNanoseconds = 0xa1b23c4d;
+constexpr u32 kMagicKuznetzov = 0xa1b2cd34; ///< records have 8 bytes more
+constexpr u32 kMagicSection = 0x0a0d0d0a;   ///< pcapng; reads the same in both orders
+constexpr u32 kHeader = 24;
+constexpr u32 kLinkTypeMask = 0x03ffffff; ///< the bits above hold the length of the frame check sequence
+
+/// The longest packet of a link type that can be real; libpcap draws the same lines.
+u32 longest_packet(u32 link_type) {
+    switch (link_type) {
+    case 231: // D-Bus
+    case 249: // USBPcap
+        return 128U << 20;
+    case 279: // EBHSCR
+        return 8U << 20;
+    default: return 262144;
+    }
+}
+
+} // namespace
+
+u16 CaptureReader::get16(const u8* at) const {
+    u16 value;
+    std::memcpy(&value, at, sizeof value);
+    return format_.swapped ? __builtin_bswap16(value) : value;
+}
+
+u32 CaptureReader::get32(const u8* at) const {
+    u32 value;
+    std::memcpy(&value, at, sizeof value);
+    return format_.swapped ? __builtin_bswap32(value) : value;
+}
+
+void CaptureReader::set_error(std::string message) {
+    error_ = Error{EINVAL, fmt::format("packet {}: {}", packets_, message)};
+}
+
+/// The input ended early: says so, or says which read failed.
+void CaptureReader::set_cut(std::string_view what, u64 expected) {
+    if (const int code = bytes_.read_error(); code == EINTR)
+        return; // a signal asked to stop: the end, and no damage
+    else if (code != 0)
+        error_ = Error{code, fmt::format("packet {}: {}", packets_, std::strerror(code))};
+    else
+        set_error(fmt::format("{} is cut: {} of {} bytes are there", what, bytes_.left(), expected));
+}
+
+Result<std::unique_ptr<CaptureReader>> CaptureReader::open(const std::string& path) {
+    auto bytes = CaptureBytes::open(path);
+    if (!bytes) return fail(bytes.error());
+    std::unique_ptr<CaptureReader> reader(new CaptureReader(std::move(*bytes)));
+    if (auto read = reader->read_header(); !read) return fail(read.error());
+    return reader;
+}
+
+Result<> CaptureReader::rewind() {
+    if (!bytes_.rewind()) return fail(ESPIPE, "cannot be read twice");
+    packets_ = 0;
+    error_.reset();
+    return read_header();
+}
+
+Result<> CaptureReader::read_header() {
+    const u8* start = bytes_.need(4);
+    if (start == nullptr) {
+        if (const int code = bytes_.read_error(); code != 0) return fail(code, "{}", std::strerror(code));
+        if (bytes_.left() == 0) return fail(EINVAL, "is empty, not a capture file");
+        return fail(EINVAL, "is {} bytes long, too short for a capture file", bytes_.left());
+    }
+    u32 magic;
+    std::memcpy(&magic, start, sizeof magic);
+    if (magic == kMagicSection) {
+        format_ = {.pcapng = true};
+        interfaces_.clear();
+        u32 type = 0;
+        u32 length = 0;
+        // The section header is checked here, so that a file that merely starts like one is refused at once.
+        const u8* block = next_block(type, length);
+        if (block == nullptr || !read_section(block, length)) {
+            if (!error_) return fail(EINTR, "{}", std::strerror(EINTR));
+            return fail(EINVAL, "not a capture file: {}",
+                        error_->message.substr(error_->message.find(": ") + 2));
+        }
+        bytes_.skip(length);
+        peek_pcapng_format();
+        return {};
+    }
+    return read_pcap_header(magic);
+}
+
+Result<> CaptureReader::read_pcap_header(u32 magic) {
+    format_ = {};
+    const u32 other = __builtin_bswap32(magic);
+    for (const u32 known : {kMagicMicroseconds, kMagicNanoseconds, kMagicKuznetzov}) {
+        if (magic != known && other != known) continue;
+        format_.swapped = magic != known;
+        format_.nanoseconds = known == kMagicNanoseconds;
+        record_header_ = known == kMagicKuznetzov ? 24 : 16;
+        const u8* header = bytes_.need(kHeader);
+        if (header == nullptr)
+            return fail(EINVAL, "the file header is cut: {} of {} bytes are there", bytes_.left(), kHeader);
+        const u16 major = get16(header + 4);
+        const u16 minor = get16(header + 6);
+        // Version 543 is AIX's name for 2.
+        if (major != 2 && major != 543) return fail(EINVAL, "pcap version {}.{} is not known", major, minor);
+        // Before 2.3 the two lengths of a record stood the other way round; of 2.3 there are both kinds.
+        lengths_ = major == 543 ? Lengths::normal
+                   : minor < 3  ? Lengths::swapped
+                   : minor == 3 ? Lengths::maybe_swapped
+                                : Lengths::normal;
+        format_.link_type = get32(header + 20) & kLinkTypeMask;
+        longest_ = longest_packet(format_.link_type);
+        format_.snaplen = get32(header + 16);
+        if (format_.snaplen > longest_) format_.snaplen = 0;
+        bytes_.skip(kHeader);
+        return {};
+    }
+    u8 first[4];
+    std::memcpy(first, &magic, sizeof first);
+    return fail(EINVAL, "not a pcap or pcapng file (it starts with {:02x} {:02x} {:02x} {:02x})", first[0],
+                first[1], first[2], first[3]);
+}
+
+bool CaptureReader::next_pcap(CapturedPacket& packet) {
+    if (error_) return false;
+    const u8* record = bytes_.need(record_header_);
+    if (record == nullptr) {
+        if (bytes_.left() != 0 || bytes_.read_error() != 0) set_cut("the record header", record_header_);
+        return false;
+    }
+    u32 captured = get32(record + 8);
+    u32 wire_len = get32(record + 12);
+    if (lengths_ == Lengths::swapped || (lengths_ == Lengths::maybe_swapped && captured > wire_len))
+        std::swap(captured, wire_len);
+    if (captured > longest_) {
+        set_error(fmt::format("a record of {} bytes is impossible (the limit is {})", captured, longest_));
+        return false;
+    }
+    record = bytes_.need(std::size_t{record_header_} + captured);
+    if (record == nullptr) {
+        bytes_.skip(record_header_);
+        set_cut("the record", captured);
+        return false;
+    }
+    const u64 fraction = get32(record + 4);
+    packet.data = record + record_header_;
+    // Some old systems wrote more than the snapshot length that they declared; only that much counts.
+    packet.captured = format_.snaplen != 0 && captured > format_.snaplen ? format_.snaplen : captured;
+    packet.wire_len = wire_len;
+    packet.timestamp_ns =
+        get32(record) * u64{1'000'000'000} + (format_.nanoseconds ? fraction : fraction * 1000);
+    packet.link_type = format_.link_type;
+    bytes_.skip(std::size_t{record_header_} + captured);
+    ++packets_;
+    return true;
+}
+
+} // namespace xdplane
