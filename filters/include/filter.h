@@ -14,6 +14,13 @@
 #include <bpf/bpf_endian.h>
 // clang-format on
 
+// A clock that a test sets: with FILTER_TEST_CLOCK the filters read the time
+// from .bss, so that the running kernel judges them at any moment one likes.
+#ifdef FILTER_TEST_CLOCK
+volatile __u64 filter_test_clock_ns;
+#define bpf_ktime_get_ns() filter_test_clock_ns
+#endif
+
 #define FILTER_LICENSE char filter_license[] SEC("license") = "Dual BSD/GPL"
 
 // A counter of packets and their bytes (the frame, without its checksum).
