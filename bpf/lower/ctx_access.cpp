@@ -41,10 +41,9 @@ struct Access {
     u32 bits;
 
     /// Bits that XdpBuff holds for it; 0 if it only covers the zeros of a field that is narrower in XdpBuff
-    /// than in the program's view. An access of several fields at once (two words of __sk_buff::cb) finds
-    /// them side by side.
+    /// than in the program's view.
     [[nodiscard]] u32 stored_bits() const {
-        if (field.begin + delta + bits / 8 > field.end) return bits;
+        if (field.bytes) return bits;
         return field.width > delta * 8 ? std::min(bits, field.width - delta * 8) : 0;
     }
     [[nodiscard]] i32 offset() const { return static_cast<i32>(field.offset + delta); }

@@ -49,6 +49,13 @@ public:
     }
 
 private:
+    /// The target of a tail call may call any helper.
+    static bool needs_context(const Draft& draft, const DraftInsn& entry) {
+        if (entry.insn.op == Op::tail_call) return true;
+        const HelperProto* helper = draft.program.facts()[entry.origin].helper;
+        return entry.insn.op == Op::call_helper && (helper == nullptr || helper->needs_context);
+    }
+
     static Result<> place(const Draft& draft, LoweredProgram& program) {
         const u32 size = static_cast<u32>(draft.insns.size());
         program.insns_.reserve(size);
@@ -74,7 +81,7 @@ private:
                 insn.target = static_cast<i32>(target);
             }
             program.tail_calls_ |= insn.op == Op::tail_call;
-            program.needs_context_ |= insn.op == Op::tail_call || insn.op == Op::call_helper;
+            program.needs_context_ |= needs_context(draft, entry);
             program.insns_.push_back(insn);
             program.origins_.push_back(entry.origin);
         }

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Copyright (c) 2026, the xdplane authors
+#include "bpf/jit/jit.h"
+
+#include <cerrno>
+
+namespace xdplane {
+namespace {
+
+/// Sealed code and what its embedded addresses point into.
+class JitExecutable final : public Executable {
+public:
+    JitExecutable(CodeMemory memory, const MachineCode& code, std::vector<std::shared_ptr<Map>> maps)
+        : memory_(std::move(memory)), maps_(std::move(maps)) {
+        const u8* const base = memory_.bytes().data();
+        entry.run = reinterpret_cast<decltype(entry.run)>(base + code.run_offset);
+        entry.run_burst = reinterpret_cast<decltype(entry.run_burst)>(base + code.run_burst_offset);
+        entry.tail_entry = base + code.tail_offset;
+    }
+
+private:
+    CodeMemory memory_;
+    std::vector<std::shared_ptr<Map>> maps_;
+};
+
+} // namespace
+
+Result<std::unique_ptr<Executable>> jit(const LoweredProgram& program, std::vector<u8>* jited) {
+    const JitBackend* const backend = host_backend();
+    if (backend == nullptr) return fail(EOPNOTSUPP, "no JIT for this machine");
+    Result<MachineCode> code = backend->compile(program);
+    if (!code) return fail(code.error(), "jit");
+    Result<CodeMemory> memory = CodeMemory::seal(*code);
+    if (!memory) return fail(memory.error(), "jit");
+    auto executable = std::make_unique<JitExecutable>(std::move(*memory), *code, program.maps());
+    if (jited != nullptr) *jited = std::move(code->bytes);
+    return executable;
+}
+
+} // namespace xdplane
