@@ -8,6 +8,7 @@
 #include <rte_ethdev.h>
 #include <rte_launch.h>
 #include <rte_lcore.h>
+#include <set>
 
 namespace xdplane {
 namespace {
@@ -26,13 +27,26 @@ std::vector<unsigned> worker_lcores() {
     return lcores;
 }
 
+Result<> check_names(const std::vector<InlinePort>& ports) {
+    std::set<std::string_view> names;
+    for (const InlinePort& port : ports)
+        if (!names.insert(port.spec.name).second)
+            return fail(EEXIST, "two ports are called {}", port.spec.name);
+    for (const InlinePort& port : ports)
+        if (!port.peer.empty() && !names.contains(port.peer))
+            return fail(EINVAL, "port {}: its peer {} is no port", port.spec.name, port.peer);
+    return {};
+}
+
 } // namespace
 
 Result<std::unique_ptr<Inline>> Inline::open(std::vector<InlinePort> ports, u32 workers) {
     if (ports.empty()) return fail(EINVAL, "no ports");
     if (ports.size() > RTE_MAX_ETHPORTS)
         return fail(E2BIG, "{} ports; DPDK has room for {}", ports.size(), RTE_MAX_ETHPORTS);
+    if (auto ok = check_names(ports); !ok) return fail(ok.error());
     std::unique_ptr<Inline> data_plane(new Inline);
+    workers = std::max(workers, 1U);
     for (InlinePort& config : ports) {
         Opened opened;
         auto port = Port::open(config.spec, workers);
@@ -40,39 +54,43 @@ Result<std::unique_ptr<Inline>> Inline::open(std::vector<InlinePort> ports, u32 
         opened.port = std::move(*port);
         opened.stats = std::make_unique<QueueStats>();
         if (config.chain) opened.chain_stats = std::make_unique<ChainStats>(config.chain->stages().size());
+        opened.tx_stats = std::make_unique<TxStats[]>(workers);
         opened.tx_lock = std::make_unique<std::atomic_flag>();
         opened.config = std::move(config);
         data_plane->ports_.push_back(std::move(opened));
     }
-    if (auto ok = data_plane->plan(workers); !ok) return fail(ok.error());
+    if (auto ok = data_plane->check_ifindexes(); !ok) return fail(ok.error());
+    data_plane->plan(workers);
     return data_plane;
 }
 
-Result<i32> Inline::index_of(const std::string& name) const {
-    if (name.empty()) return -1;
+Result<> Inline::check_ifindexes() const {
     for (std::size_t i = 0; i < ports_.size(); ++i)
-        if (ports_[i].port->name() == name) return static_cast<i32>(i);
-    return fail(EINVAL, "no port is called {}", name);
+        for (std::size_t k = 0; k < i; ++k)
+            if (ports_[i].port->ifindex() == ports_[k].port->ifindex())
+                return fail(EEXIST, "ports {} and {} both have ifindex {}", ports_[k].port->name(),
+                            ports_[i].port->name(), ports_[i].port->ifindex());
+    return {};
 }
 
-Result<> Inline::plan(u32 workers) {
+void Inline::plan(u32 workers) {
     // Ports that name each other as peers form groups; a group stays on one worker.
     std::vector<u32> group(ports_.size());
     std::iota(group.begin(), group.end(), 0U);
     std::vector<i32> peers;
     for (std::size_t i = 0; i < ports_.size(); ++i) {
-        const auto peer = index_of(ports_[i].config.peer);
-        if (!peer) return fail(peer.error(), fmt::format("peer of port {}", ports_[i].port->name()));
-        peers.push_back(*peer);
-        if (*peer < 0) continue;
+        const std::string& name = ports_[i].config.peer;
+        const auto peer = std::ranges::find(ports_, name, [](const Opened& o) { return o.config.spec.name; });
+        peers.push_back(name.empty() ? -1 : static_cast<i32>(peer - ports_.begin()));
+        if (name.empty()) continue;
         const u32 from = group[i];
-        std::replace(group.begin(), group.end(), from, group[static_cast<u32>(*peer)]);
+        std::replace(group.begin(), group.end(), from, u32{group[static_cast<u32>(peers[i])]});
     }
     std::vector<u32> groups(group);
     std::ranges::sort(groups);
     groups.erase(std::unique(groups.begin(), groups.end()), groups.end());
 
-    const u32 used = std::min<u32>(std::max(workers, 1U), static_cast<u32>(groups.size()));
+    const u32 used = std::min<u32>(workers, static_cast<u32>(groups.size()));
     generation_ = std::make_unique<Generation>();
     generation_->queues.resize(used);
     generation_->targets.resize(used);
@@ -93,9 +111,9 @@ Result<> Inline::plan(u32 workers) {
             generation_->targets[worker].push_back({.ifindex = opened.port->ifindex(),
                                                     .port = opened.port->id(),
                                                     .queue = static_cast<u16>(worker % queues),
+                                                    .stats = &opened.tx_stats[worker],
                                                     .lock = queues < used ? opened.tx_lock.get() : nullptr});
     }
-    return {};
 }
 
 Result<> Inline::start() {
@@ -136,11 +154,13 @@ std::vector<PortReport> Inline::ports() const {
             .name = opened.port->name(), .device = opened.port->device(), .worker = opened.worker};
         report.rx_packets = opened.stats->rx_packets.get();
         report.rx_bytes = opened.stats->rx_bytes.get();
-        report.tx_packets = opened.stats->tx_packets.get();
+        report.forwarded = opened.stats->forwarded.get();
+        for (u32 worker = 0; worker < workers(); ++worker) {
+            report.tx_packets += opened.tx_stats[worker].packets.get();
+            report.tx_bytes += opened.tx_stats[worker].bytes.get();
+        }
         for (u32 i = 0; i < kDrops; ++i) report.drops[i] = opened.stats->drops[i].get();
-        rte_eth_stats device{};
-        if (rte_eth_stats_get(opened.port->id(), &device) == 0)
-            report.rx_missed = device.imissed + device.rx_nombuf;
+        report.device_counters = opened.port->counters();
         reports.push_back(std::move(report));
     }
     return reports;

@@ -21,28 +21,26 @@ struct InlinePort {
     std::shared_ptr<const Chain> chain; ///< null: every packet passes
 };
 
-/// Counters of one port, summed up.
+/// Counters of one port. Of what came in on it: rx_packets = forwarded + the sum of drops, once the data
+/// plane has stopped. Over all ports the sums of forwarded and of tx_packets are equal.
 struct PortReport {
     std::string name;
     std::string device;
     u32 worker = 0;
     u64 rx_packets = 0;
     u64 rx_bytes = 0;
-    u64 tx_packets = 0; ///< of packets received on this port
-    u64 rx_missed = 0;  ///< what the device lost before the worker saw it
+    u64 forwarded = 0;  ///< of the packets that came in here: handed to some port's transmit queue
+    u64 tx_packets = 0; ///< handed to this port's transmit queues, wherever they came in
+    u64 tx_bytes = 0;
     std::array<u64, kDrops> drops{};
+    DeviceCounters device_counters;
 };
 
-/// Starts DPDK. Once per process, before anything else here. `arguments` are EAL's, without the program's
-/// name; what is not said gets a default that works on any machine: workers on the CPUs this process may use,
-/// no shared files, and ordinary pages where no 2 MB pages are free (said in `notes`).
-Result<> start_eal(std::vector<std::string> arguments, u32 workers, std::vector<std::string>& notes);
-void stop_eal();
-
+/// Start DPDK first: start_eal().
 class Inline {
 public:
-    /// Opens all ports and assigns them to at most `workers` workers; a port and its peer share one, so that
-    /// between them no lock is needed.
+    /// Opens all ports and assigns them to at most `workers` workers. A port and its peer share one: between
+    /// them packets keep to one core.
     static Result<std::unique_ptr<Inline>> open(std::vector<InlinePort> ports, u32 workers);
     ~Inline();
 
@@ -59,14 +57,15 @@ public:
 
 private:
     Inline() = default;
-    Result<> plan(u32 workers);
-    [[nodiscard]] Result<i32> index_of(const std::string& name) const;
+    [[nodiscard]] Result<> check_ifindexes() const;
+    void plan(u32 workers);
 
     struct Opened {
         InlinePort config;
         std::unique_ptr<Port> port;
         std::unique_ptr<QueueStats> stats;
         std::unique_ptr<ChainStats> chain_stats;
+        std::unique_ptr<TxStats[]> tx_stats;       ///< by worker
         std::unique_ptr<std::atomic_flag> tx_lock; ///< where workers share a transmit queue
         u32 worker = 0;
     };

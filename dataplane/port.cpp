@@ -11,6 +11,7 @@
 #include <rte_mbuf.h>
 
 #include "bpf/run/packet.h"
+#include "dataplane/eal.h"
 
 namespace xdplane {
 namespace {
@@ -18,75 +19,98 @@ namespace {
 static_assert(kPrivateHeadroom + RTE_PKTMBUF_HEADROOM == kHeadroom);
 constexpr u32 kPoolCache = 256;
 
-std::string device_name(const std::string& device) { return device.substr(0, device.find(',')); }
+/// DPDK's name of a device: without its arguments, and a PCI address with its domain.
+std::string device_name(const std::string& device) {
+    const std::string name = device.substr(0, device.find(','));
+    const bool short_pci = name.size() == 7 && name[2] == ':' && name[5] == '.';
+    return short_pci ? "0000:" + name : name;
+}
+
+/// The pool of a port that is open.
+std::string pool_name(u16 id) { return fmt::format("xdplane_{}", id); }
+
+/// `what`, and the driver's own words if it logged any, else the error number's.
+std::unexpected<Error> driver_failed(int error, std::string_view what) {
+    const std::string logged = take_eal_log();
+    return fail(error, "{}: {}", what, logged.empty() ? rte_strerror(error) : logged);
+}
 
 } // namespace
 
 Result<std::unique_ptr<Port>> Port::open(const PortSpec& spec, u32 workers) {
     std::unique_ptr<Port> port(new Port(spec));
-    const auto in_port = [&](const Error& e) { return fail(e, fmt::format("port {}", spec.name)); };
-    if (auto ok = port->probe(); !ok) return in_port(ok.error());
-    if (auto ok = port->make_pool(); !ok) return in_port(ok.error());
-    if (auto ok = port->configure(workers); !ok) return in_port(ok.error());
+    (void)take_eal_log();
+    Result<> ok = port->probe();
+    if (ok) ok = port->make_pool();
+    if (ok) ok = port->configure(workers);
+    if (!ok) return fail(ok.error(), fmt::format("port {}", spec.name));
     return port;
 }
 
 Result<> Port::probe() {
     const std::string name = device_name(spec_.device);
+    if (name.empty()) return fail(EINVAL, "no device given");
     if (rte_eth_dev_get_port_by_name(name.c_str(), &id_) != 0) {
         if (const int error = rte_dev_probe(spec_.device.c_str()); error != 0)
-            return fail(-error, "DPDK can not open device {}: {}", spec_.device, rte_strerror(-error));
-        probed_ = true;
+            return driver_failed(-error, fmt::format("DPDK can not open device {}", spec_.device));
         if (rte_eth_dev_get_port_by_name(name.c_str(), &id_) != 0)
             return fail(ENODEV, "device {} is no network port", spec_.device);
+        probed_ = true;
+    } else if (rte_mempool_lookup(pool_name(id_).c_str()) != nullptr) {
+        return fail(EBUSY, "device {} belongs to another port already", name);
     }
     ifindex_ = spec_.ifindex != 0 ? spec_.ifindex : id_ + 1U;
     return {};
 }
 
 Result<> Port::make_pool() {
-    const std::string name = fmt::format("xdplane_{}", id_);
-    const auto buffer = static_cast<u16>(kFrameSize - kPrivateHeadroom);
-    pool_ = rte_pktmbuf_pool_create(name.c_str(), kPoolPackets, kPoolCache, kPrivateHeadroom, buffer,
+    constexpr u16 kRoom = RTE_PKTMBUF_HEADROOM + kFrameSize;
+    pool_ = rte_pktmbuf_pool_create(pool_name(id_).c_str(), kPoolPackets, kPoolCache, kPrivateHeadroom, kRoom,
                                     rte_eth_dev_socket_id(id_));
     if (pool_ == nullptr)
-        return fail(rte_errno, "no memory for {} buffers of {} bytes: {}", kPoolPackets, kFrameSize,
-                    rte_strerror(rte_errno));
+        return driver_failed(rte_errno,
+                             fmt::format("no memory for {} buffers of {} bytes", kPoolPackets, kRoom));
     return {};
 }
 
 Result<> Port::configure(u32 workers) {
     rte_eth_dev_info info{};
     if (const int error = rte_eth_dev_info_get(id_, &info); error != 0)
-        return fail(-error, "no device information: {}", rte_strerror(-error));
+        return driver_failed(-error, "no device information");
+    bus_device_ = info.device;
     tx_queues_ = static_cast<u16>(std::clamp<u32>(workers, 1, std::max<u32>(info.max_tx_queues, 1)));
 
     // No offloads: a program sees what was on the wire, and what it leaves is what is sent.
     rte_eth_conf conf{};
-    const auto failed = [](int error, const char* what) {
-        return fail(-error, "{}: {}", what, rte_strerror(-error));
-    };
+    configured_ = true;
     if (const int error = rte_eth_dev_configure(id_, 1, tx_queues_, &conf); error != 0)
-        return failed(error, "can not configure");
+        return driver_failed(-error, "can not configure the device");
     u16 rx = static_cast<u16>(spec_.rx_descriptors);
     u16 tx = static_cast<u16>(spec_.tx_descriptors);
     if (const int error = rte_eth_dev_adjust_nb_rx_tx_desc(id_, &rx, &tx); error != 0)
-        return failed(error, "can not size its queues");
+        return driver_failed(-error, "can not size the device's queues");
     const auto socket = static_cast<u32>(std::max(rte_eth_dev_socket_id(id_), 0));
     if (const int error = rte_eth_rx_queue_setup(id_, 0, rx, socket, nullptr, pool_); error != 0)
-        return failed(error, "can not set up its receive queue");
+        return driver_failed(-error, "can not set up the receive queue");
     for (u16 queue = 0; queue < tx_queues_; ++queue)
         if (const int error = rte_eth_tx_queue_setup(id_, queue, tx, socket, nullptr); error != 0)
-            return failed(error, "can not set up its transmit queues");
-    if (const int error = rte_eth_dev_start(id_); error != 0) return failed(error, "can not start");
+            return driver_failed(-error, "can not set up the transmit queues");
+    if (const int error = rte_eth_dev_start(id_); error != 0)
+        return driver_failed(-error, "can not start the device");
     started_ = true;
     // Devices without the notion of promiscuity (files, rings) say -ENOTSUP, and deliver everything anyway.
     (void)rte_eth_promiscuous_enable(id_);
     return {};
 }
 
-/// Software rings keep what was not received when they close; take it out. Bounded, for devices that never run
-/// dry.
+DeviceCounters Port::counters() const {
+    rte_eth_stats stats{};
+    if (!started_ || rte_eth_stats_get(id_, &stats) != 0) return at_stop_;
+    return {.missed = stats.imissed + stats.rx_nombuf, .tx_errors = stats.oerrors};
+}
+
+/// Software rings keep what was not received when they close; take it out. Bounded, for devices that never
+/// run dry.
 void Port::drain() const {
     std::array<rte_mbuf*, kBurst> packets;
     for (u32 left = kPoolPackets; left > 0;) {
@@ -98,18 +122,23 @@ void Port::drain() const {
 }
 
 void Port::stop() {
-    if (!started_) return;
-    started_ = false;
-    drain();
-    (void)rte_eth_dev_stop(id_);
-    (void)rte_eth_dev_close(id_);
+    if (started_) {
+        at_stop_ = counters();
+        drain();
+        started_ = false;
+        (void)rte_eth_dev_stop(id_);
+    }
+    if (configured_) (void)rte_eth_dev_close(id_);
+    configured_ = false;
+    if (probed_ && bus_device_ != nullptr) (void)rte_dev_remove(bus_device_);
+    probed_ = false;
 }
 
 u32 Port::buffers_missing() const { return pool_ == nullptr ? 0 : rte_mempool_in_use_count(pool_); }
 
 Port::~Port() {
     stop();
-    if (pool_ != nullptr) rte_mempool_free(pool_);
+    rte_mempool_free(pool_);
 }
 
 } // namespace xdplane

@@ -7,6 +7,7 @@
 #include "bpf/base/result.h"
 #include "bpf/base/types.h"
 
+struct rte_device;
 struct rte_mempool;
 
 /// DPDK ports, as far as a worker needs them. This is control-thread code; the packets themselves are moved
@@ -24,11 +25,18 @@ struct PortSpec {
     u32 tx_descriptors = 1024;
 };
 
-/// Packets in flight that one port's pool can hold, and the bytes of each buffer. A buffer is laid out like a
-/// Linux XDP frame: headroom 256 (half of it lies in the mbuf's private area, because DPDK's own headroom is
-/// 128), room for a packet, and a tail, kFrameSize in all.
+/// Packets in flight that one port's pool can hold. A buffer begins like a Linux XDP frame, with kHeadroom
+/// bytes in front of the packet: the first half of them is the mbuf's private area, because DPDK's own
+/// headroom is 128. Behind it there is room for a whole kFrameSize, so that frames of net_af_packet's
+/// framesz=4096 fit in one segment.
 inline constexpr u32 kPoolPackets = 8192;
 inline constexpr u32 kPrivateHeadroom = 128;
+
+/// What the device itself counts.
+struct DeviceCounters {
+    u64 missed = 0;    ///< received by the device, lost before the worker saw it (no buffer, full queue)
+    u64 tx_errors = 0; ///< taken from the worker, and not sent after all (too long, link down)
+};
 
 /// A started ethdev with one receive queue and as many transmit queues as there are workers, or one behind a
 /// lock where the device has no more. Promiscuous. Stopped and closed by its destructor.
@@ -46,8 +54,11 @@ public:
     [[nodiscard]] u32 ifindex() const { return ifindex_; }
     [[nodiscard]] rte_mempool* pool() const { return pool_; }
     [[nodiscard]] u16 tx_queues() const { return tx_queues_; }
-    /// Stops receiving and sending; buffers that the device still holds go back to their pools.
+    /// Stops receiving and sending; buffers that the device still holds go back to their pools. No worker may
+    /// use the port any more.
     void stop();
+    /// As of now, or of stop() after it. Zeros where the driver does not count (net_af_packet's missed).
+    [[nodiscard]] DeviceCounters counters() const;
     /// Buffers of this port's pool that nobody gave back. Meaningful after stop() of every port.
     [[nodiscard]] u32 buffers_missing() const;
 
@@ -62,8 +73,11 @@ private:
     u16 id_ = 0;
     u32 ifindex_ = 0;
     u16 tx_queues_ = 1;
-    bool probed_ = false; ///< this object attached the device
+    bool probed_ = false;     ///< this object attached the device, and detaches it
+    bool configured_ = false; ///< the device knows the pool
     bool started_ = false;
+    DeviceCounters at_stop_;
+    rte_device* bus_device_ = nullptr;
     rte_mempool* pool_ = nullptr;
 };
 

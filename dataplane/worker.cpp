@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <rte_cycles.h>
 #include <rte_ethdev.h>
 #include <rte_lcore.h>
 #include <rte_mbuf.h>
@@ -19,6 +20,7 @@ namespace {
 /// Packets on their way to one transmit queue, in order.
 struct Outbox {
     u32 count = 0;
+    u32 bytes = 0;
     std::array<rte_mbuf*, kBurst> packets;
 };
 
@@ -26,7 +28,7 @@ struct Outbox {
 /// than DPDK knows of; memory of others (external or cloned buffers) has nothing in front of buf_addr.
 u8* buffer_start(const rte_mbuf& mbuf) {
     u8* start = static_cast<u8*>(mbuf.buf_addr);
-    return RTE_MBUF_DIRECT(&mbuf) && mbuf.priv_size >= kPrivateHeadroom ? start - kPrivateHeadroom : start;
+    return RTE_MBUF_DIRECT(&mbuf) && mbuf.priv_size == kPrivateHeadroom ? start - kPrivateHeadroom : start;
 }
 
 /// Describes a received mbuf to programs. False if it can not be one: several segments, or too little
@@ -156,6 +158,7 @@ private:
         take_back(packet, mbuf);
         Outbox& outbox = outboxes_[static_cast<u32>(target)];
         outbox.packets[outbox.count++] = &mbuf;
+        outbox.bytes += mbuf.pkt_len;
     }
 
     void bury(rte_mbuf& mbuf, Drop reason, const QueuePlan& queue) {
@@ -173,9 +176,15 @@ private:
             const u16 sent = rte_eth_tx_burst(target.port, target.queue, outbox.packets.data(),
                                               static_cast<u16>(outbox.count));
             if (target.lock != nullptr) target.lock->clear(std::memory_order_release);
-            queue.stats->tx_packets.add(sent);
-            for (u32 k = sent; k < outbox.count; ++k) bury(*outbox.packets[k], Drop::tx_full, queue);
+            for (u32 k = sent; k < outbox.count; ++k) {
+                outbox.bytes -= outbox.packets[k]->pkt_len;
+                bury(*outbox.packets[k], Drop::tx_full, queue);
+            }
+            queue.stats->forwarded.add(sent);
+            target.stats->packets.add(sent);
+            target.stats->bytes.add(outbox.bytes);
             outbox.count = 0;
+            outbox.bytes = 0;
         }
     }
 

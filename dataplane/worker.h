@@ -13,29 +13,46 @@
 /// Workers: one per core, each in an endless loop over the queues that its generation gives it.
 namespace xdplane {
 
-/// Why a received packet was freed rather than sent. One row per reason: kDropNames.
+/// Why a received packet was freed rather than sent. A row each in kDropReasons.
 enum class Drop : u8 { verdict, aborted, no_peer, no_such_port, tx_full, segments, no_room };
 inline constexpr u32 kDrops = 7;
-inline constexpr std::array<const char*, kDrops> kDropNames{
-    "XDP_DROP",         "XDP_ABORTED", "no peer port", "redirect to no port", "transmit queue full",
-    "several segments", "no headroom"};
+struct DropReason {
+    const char* key;  ///< in JSON
+    const char* text; ///< in tables
+};
+inline constexpr std::array<DropReason, kDrops> kDropReasons{{
+    {"drop", "XDP_DROP"},
+    {"aborted", "XDP_ABORTED"},
+    {"no_peer", "passed, and the port has no peer"},
+    {"no_such_port", "redirected to no port"},
+    {"tx_full", "transmit queue full"},
+    {"segments", "in several segments"},
+    {"no_headroom", "no headroom"},
+}};
+
+/// What one worker sent on one port. Written by the worker alone.
+struct alignas(kCacheLine) TxStats {
+    Counter packets;
+    Counter bytes;
+};
 
 /// Where packets go: a transmit queue, and the lock to hold if it is shared with other workers.
 struct TxTarget {
     u32 ifindex = 0;
     u16 port = 0;
     u16 queue = 0;
+    TxStats* stats = nullptr;
     std::atomic_flag* lock = nullptr; ///< null: this worker's own queue
 };
 
 /// Counters of one queue. Written by its worker alone, read by the control thread at any time. Whatever was
-/// received was sent or dropped for one reason: rx_packets = tx_packets + the sum of drops, once the worker
-/// stands still.
+/// received was sent or dropped for one reason: rx_packets = forwarded + the sum of drops, whenever the
+/// worker is between two bursts.
 struct alignas(kCacheLine) QueueStats {
     Counter rx_packets;
     Counter rx_bytes;
-    Counter bursts;     ///< receive calls that brought something
-    Counter tx_packets; ///< of packets received here, sent on any port
+    Counter bursts;    ///< receive calls that brought something
+    Counter forwarded; ///< sent, on any port
     std::array<Counter, kDrops> drops;
 };
 
