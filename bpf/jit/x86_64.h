@@ -5,7 +5,10 @@
 
 namespace xdplane::x86_64 {
 
-struct Features;
+/// What the emitted code may use beyond x86-64-v1. Tests force each path.
+struct Features {
+    bool bmi2 = false; ///< shlx and its like: shifts by any register, without juggling rcx
+};
 
 /// Code for any x86-64 machine with these features.
 [[nodiscard]] Result<MachineCode> compile(const LoweredProgram& program, Features features);

@@ -4,6 +4,7 @@
 #include <asmjit/x86.h>
 
 #include "bpf/isa/opcodes.h"
+#include "bpf/jit/x86_64.h"
 #include "bpf/lower/lowered.h"
 
 /// x86-64 code of the operations that need no frame: arithmetic, memory, atomics, compare-and-jump.
@@ -13,10 +14,6 @@ namespace xdplane::x86_64 {
 using asmjit::Label;
 using asmjit::x86::Gp;
 
-/// What the emitted code may use beyond x86-64-v1; tests force each path.
-struct Features {
-    bool bmi2 = false; ///< shlx and its like: shifts by any register, without juggling rcx
-};
 [[nodiscard]] Features host_features();
 
 /// Where BPF registers live. Arguments of helpers are already where the SysV ABI wants them, and r6-r10 in

@@ -1,0 +1,253 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Copyright (c) 2026, the xdplane authors
+#include "bpf/jit/jit.h"
+
+#include <cstring>
+#include <fstream>
+#include <gtest/gtest.h>
+#include <sstream>
+
+#include "bpf/isa/assembler.h"
+#include "bpf/jit/disassemble.h"
+#include "bpf/jit/x86_64.h"
+#include "tests/support/unverified_program.h"
+
+/// What the JIT emits and where it puts it. That it computes what the other engines compute is shown by
+/// tests/isa and by engines_test.
+namespace xdplane {
+namespace {
+
+x86_64::Features with_bmi2(bool bmi2) {
+    x86_64::Features features;
+    features.bmi2 = bmi2;
+    return features;
+}
+
+LoweredProgram lowered(std::string_view text) {
+    Result<std::vector<Insn>> insns = assemble(text);
+    if (!insns) throw std::runtime_error(insns.error().message);
+    Result<VerifiedProgram> program = UnverifiedProgram::make(std::move(*insns));
+    if (!program) throw std::runtime_error(program.error().message);
+    Result<LoweredProgram> result = lower(*program);
+    if (!result) throw std::runtime_error(result.error().message);
+    return std::move(*result);
+}
+
+/// "name operands; name operands": the code of the first lowered insn.
+std::string first_insn(std::string_view text, x86_64::Features features) {
+    const Result<MachineCode> code = x86_64::compile(lowered(text), features);
+    if (!code) return code.error().message;
+    const std::span<const u8> bytes(code->bytes);
+    const Result<std::string> listing = disassemble_machine_code(
+        bytes.subspan(code->offsets[0], code->offsets[1] - code->offsets[0]), code->offsets[0]);
+    if (!listing) return listing.error().message;
+    std::string out;
+    std::istringstream lines(*listing);
+    for (std::string line; std::getline(lines, line);) {
+        if (!out.empty()) out += "; ";
+        // Behind the address and the column of bytes.
+        out += line.substr(std::string_view("       0: ").size() + 30);
+    }
+    return out;
+}
+
+// --- golden encodings ---
+
+struct Encoding {
+    const char* bpf;
+    const char* x86;
+    bool bmi2 = true;
+};
+
+constexpr Encoding kEncodings[] = {
+    {"r1 += r2", "add rdi, rsi"},
+    {"w6 -= 7", "sub ebx, 7"},
+    {"r1 &= -16", "and rdi, 0xfffffffffffffff0"},
+    {"w7 |= w8", "or r13d, r14d"},
+    {"r9 ^= -1", "xor r15, 0xffffffffffffffff"},
+    {"r3 *= r4", "imul rdx, rcx"},
+    {"w3 *= 10", "imul edx, edx, 0xa"},
+    {"r5 = r0", "mov r8, rax"},
+    {"w5 = w5", "mov r8d, r8d"},
+    {"r5 = 0", "xor r8d, r8d"},
+    {"r5 = 5", "mov r8d, 5"},
+    {"r5 = -5", "mov r8, -5"},
+    {"w5 = -5", "mov r8d, 0xfffffffb"},
+    {"r1 = 0x80000000 ll", "mov edi, 0x80000000"},
+    {"r1 = 0x1122334455667788 ll", "movabs rdi, 0x1122334455667788"},
+    {"r1 = (s8)r2", "movsx rdi, sil"},
+    {"w1 = (s16)w2", "movsx edi, si"},
+    {"r1 = (s32)r2", "movsxd rdi, esi"},
+    {"r1 = -r1", "neg rdi"},
+    {"r1 <<= 3", "shl rdi, 3"},
+    {"w1 s>>= 35", "sar edi, 3"},
+    {"w1 >>= 32", "mov edi, edi"},
+    {"r1 >>= 64", ""},
+    {"r1 <<= r2", "shlx rdi, rdi, rsi"},
+    {"w1 s>>= w4", "sarx edi, edi, ecx"},
+    {"r1 <<= r2", "mov r9, rcx; mov ecx, esi; shl rdi, cl; mov rcx, r9", false},
+    {"r1 <<= r4", "shl rdi, cl", false},
+    {"r4 >>= r1", "mov r9, rcx; mov ecx, edi; shr r9, cl; mov rcx, r9", false},
+    {"r4 >>= r4", "shr rcx, cl", false},
+    {"r1 /= 8", "shr rdi, 3"},
+    {"w1 %= 8", "and edi, 7"},
+    {"r1 %= 1", "xor edi, edi"},
+    {"w1 /= 1", "mov edi, edi"},
+    {"r1 /= 0", "xor edi, edi"},
+    {"r1 %= 0", ""},
+    {"w1 %= 0", "mov edi, edi"},
+    {"r1 s/= -1", "neg rdi"},
+    {"r1 s%= -1", "xor edi, edi"},
+    {"r0 /= 10", "mov r9d, 0xa; mov r11, rdx; xor edx, edx; div r9; mov rdx, r11"},
+    {"r3 %= 10", "mov r9d, 0xa; mov r10, rax; mov rax, rdx; xor edx, edx; div r9; mov rax, r10"},
+    {"w1 s/= 10",
+     "mov r9d, 0xa; mov r10, rax; mov eax, edi; mov r11, rdx; cdq; idiv r9d; mov edi, eax; mov rax, r10; "
+     "mov rdx, r11"},
+    {"r1 = be16 r1", "rol di, 8; movzx edi, di"},
+    {"r1 = le16 r1", "movzx edi, di"},
+    {"r1 = be32 r1", "bswap edi"},
+    {"r1 = le32 r1", "mov edi, edi"},
+    {"r1 = be64 r1", "bswap rdi"},
+    {"r1 = le64 r1", ""},
+    {"r0 = *(u8 *)(r1 + 23)", "movzx eax, byte ptr [rdi + 0x17]"},
+    {"r7 = *(u16 *)(r10 - 2)", "movzx r13d, word ptr [rbp - 2]"},
+    {"r0 = *(u32 *)(r7 + 0)", "mov eax, dword ptr [r13]"},
+    {"r0 = *(u64 *)(r1 + 0x100)", "mov rax, qword ptr [rdi + 0x100]"},
+    {"r0 = *(s8 *)(r1 + 0)", "movsx rax, byte ptr [rdi]"},
+    {"r0 = *(s32 *)(r1 + 0)", "movsxd rax, dword ptr [rdi]"},
+    {"*(u8 *)(r1 + 0) = 255", "mov byte ptr [rdi], 0xff"},
+    {"*(u64 *)(r10 - 8) = -1", "mov qword ptr [rbp - 8], -1"},
+    {"*(u8 *)(r10 - 1) = r1", "mov byte ptr [rbp - 1], dil"},
+    {"*(u16 *)(r2 + 4) = r3", "mov word ptr [rsi + 4], dx"},
+    {"lock *(u64 *)(r1 + 8) += r2", "lock add qword ptr [rdi + 8], rsi"},
+    {"lock *(u32 *)(r1 + 8) ^= r2", "lock xor dword ptr [rdi + 8], esi"},
+    {"r2 = atomic64_fetch_add((u64 *)(r1 + 0), r2)", "lock xadd qword ptr [rdi], rsi"},
+    {"r2 = atomic_xchg((u32 *)(r1 + 0), r2)", "xchg dword ptr [rdi], esi"},
+    {"r0 = atomic64_cmpxchg((u64 *)(r1 + 0), r0, r2)", "lock cmpxchg qword ptr [rdi], rsi"},
+    {"r0 = atomic_cmpxchg((u32 *)(r1 + 0), r0, r2)", "lock cmpxchg dword ptr [rdi], esi; mov eax, eax"},
+};
+
+TEST(JitEncoding, RepresentativeInsns) {
+    for (const Encoding& encoding : kEncodings)
+        EXPECT_EQ(first_insn(std::string(encoding.bpf) + "\nexit", with_bmi2(encoding.bmi2)), encoding.x86)
+            << encoding.bpf;
+}
+
+TEST(JitEncoding, ComparisonsWithZeroTest) {
+    const std::string code = first_insn("if r1 s< 0 goto out\nr0 = 1\nout:\nexit", with_bmi2(true));
+    EXPECT_EQ(code.substr(0, code.find(';')), "test rdi, rdi");
+}
+
+TEST(JitEncoding, CodeIsTheSameWhereverItLies) {
+    const LoweredProgram program = lowered("r6 = 3\nagain:\nr6 -= 1\nif r6 != 0 goto again\ncall f\nexit\n"
+                                           "f:\nr0 = 1\nexit");
+    const Result<std::unique_ptr<Executable>> first = jit(program);
+    const Result<std::unique_ptr<Executable>> second = jit(program);
+    ASSERT_TRUE(first && second);
+    const Entry& a = (*first)->entry;
+    const Entry& b = (*second)->entry;
+    EXPECT_NE(a.tail_entry, b.tail_entry);
+    EXPECT_EQ(std::memcmp(a.tail_entry, b.tail_entry, 32), 0);
+    XdpBuff packet{};
+    EXPECT_EQ(a.run(&a, &packet, &t_run), 1U);
+    EXPECT_EQ(b.run(&b, &packet, &t_run), 1U);
+}
+
+TEST(JitEncoding, OffsetsNameEveryInsnInOrder) {
+    const LoweredProgram program = lowered("r0 = 1\nr0 += r0\nr1 = 0x1122334455667788 ll\nexit");
+    const Result<MachineCode> code = x86_64::compile(program);
+    ASSERT_TRUE(code);
+    ASSERT_EQ(code->offsets.size(), program.insns().size());
+    EXPECT_GE(code->offsets[0], code->tail_offset);
+    for (std::size_t i = 1; i < code->offsets.size(); ++i) EXPECT_GT(code->offsets[i], code->offsets[i - 1]);
+    EXPECT_LT(code->offsets.back(), code->bytes.size());
+}
+
+// --- backends ---
+
+TEST(JitBackends, RowsAreCompleteAndOneIsTheHosts) {
+    u32 hosts = 0;
+    for (const JitBackend& backend : jit_backends()) {
+        EXPECT_FALSE(backend.name.empty());
+        EXPECT_NE(backend.compile, nullptr);
+        hosts += backend.host ? 1 : 0;
+    }
+    EXPECT_LE(hosts, 1U);
+    EXPECT_EQ(host_backend() != nullptr, hosts == 1);
+}
+
+// --- code memory ---
+
+/// The permissions, "r-xp", of the mapping that holds the address; empty if there is none. Fails the test if
+/// any mapping of the process is writable and executable.
+std::string permissions_at(const void* address) {
+    std::ifstream maps("/proc/self/maps");
+    const auto wanted = reinterpret_cast<std::uintptr_t>(address);
+    std::string found;
+    for (std::string line; std::getline(maps, line);) {
+        std::uintptr_t begin = 0;
+        std::uintptr_t end = 0;
+        char permissions[5] = {};
+        if (std::sscanf(line.c_str(), "%zx-%zx %4s", &begin, &end, permissions) != 3) continue;
+        EXPECT_FALSE(permissions[1] == 'w' && permissions[2] == 'x') << line;
+        if (wanted >= begin && wanted < end) found = permissions;
+    }
+    return found;
+}
+
+TEST(CodeMemory, IsReadAndExecuteAndGoesWithItsOwner) {
+    MachineCode code;
+    code.bytes.assign(5000, 0xc3);
+    const u8* address = nullptr;
+    {
+        const Result<CodeMemory> memory = CodeMemory::seal(code);
+        ASSERT_TRUE(memory) << memory.error().message;
+        address = memory->bytes().data();
+        ASSERT_EQ(memory->bytes().size(), code.bytes.size());
+        EXPECT_EQ(std::memcmp(address, code.bytes.data(), code.bytes.size()), 0);
+        EXPECT_EQ(permissions_at(address), "r-xp");
+        EXPECT_EQ(permissions_at(address + 4999), "r-xp");
+    }
+    EXPECT_NE(permissions_at(address).substr(0, 3), "r-x");
+}
+
+TEST(CodeMemory, RefusesNothing) { EXPECT_FALSE(CodeMemory::seal(MachineCode{})); }
+
+TEST(CodeMemoryDeathTest, WritingTraps) {
+    MachineCode code;
+    code.bytes.assign(16, 0xc3);
+    const Result<CodeMemory> memory = CodeMemory::seal(code);
+    ASSERT_TRUE(memory);
+    EXPECT_DEATH(*const_cast<volatile u8*>(memory->bytes().data()) = 0x90, "");
+}
+
+TEST(CodeMemory, ProgramsRunFromSealedMemory) {
+    std::vector<u8> jited;
+    const Result<std::unique_ptr<Executable>> executable = jit(lowered("r0 = 7\nexit"), &jited);
+    ASSERT_TRUE(executable) << executable.error().message;
+    const Entry& entry = (*executable)->entry;
+    EXPECT_EQ(permissions_at(entry.tail_entry), "r-xp");
+    EXPECT_FALSE(jited.empty());
+    XdpBuff packet{};
+    EXPECT_EQ(entry.run(&entry, &packet, &t_run), 7U);
+}
+
+// --- disassembly ---
+
+TEST(DisassembleMachineCode, ShowsAddressBytesAndName) {
+    const std::vector<u8> code = {0x48, 0x89, 0xf8, 0xc3};
+    EXPECT_EQ(disassemble_machine_code(code, 0x1000).value(),
+              "    1000: 48 89 f8                      mov rax, rdi\n"
+              "    1003: c3                            ret\n");
+}
+
+TEST(DisassembleMachineCode, ShowsWhatIsNoInstruction) {
+    const std::vector<u8> code = {0x06, 0xc3};
+    const std::string text = disassemble_machine_code(code, 0).value();
+    EXPECT_NE(text.find(".byte"), std::string::npos) << text;
+    EXPECT_NE(text.find("ret"), std::string::npos) << text;
+    EXPECT_EQ(disassemble_machine_code({}, 0).value(), "");
+}
+
+} // namespace
+} // namespace xdplane
