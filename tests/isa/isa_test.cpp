@@ -7,9 +7,9 @@
 #include <gtest/gtest.h>
 #include <linux/bpf.h>
 
-#include "bpf/interp/interpreter.h"
 #include "bpf/isa/disassembler.h"
 #include "tests/isa/isa_case.h"
+#include "tests/support/engines.h"
 #include "tests/support/kernel_oracle.h"
 #include "tests/support/unverified_program.h"
 
@@ -24,19 +24,7 @@ struct Outcome {
 
 // Engines.
 
-struct Engine {
-    const char* name;
-    Result<std::unique_ptr<Executable>> (*make)(LoweredProgram program);
-};
-
-constexpr Engine kEngines[] = {
-    {"Interpreter",
-     [](LoweredProgram program) -> Result<std::unique_ptr<Executable>> {
-         return interpret(std::move(program));
-     }},
-};
-
-Result<std::unique_ptr<Executable>> build(const Engine& engine, std::vector<Insn> insns) {
+Result<std::unique_ptr<Executable>> build(const TestEngine& engine, std::vector<Insn> insns) {
     Result<VerifiedProgram> program = UnverifiedProgram::make(std::move(insns));
     if (!program) return fail(program.error());
     Result<LoweredProgram> lowered = lower(*program);
@@ -45,7 +33,7 @@ Result<std::unique_ptr<Executable>> build(const Engine& engine, std::vector<Insn
 }
 
 /// Runs through both entries, which must agree.
-Result<Outcome> run_packet(const Engine& engine, const IsaCase& c) {
+Result<Outcome> run_packet(const TestEngine& engine, const IsaCase& c) {
     Result<std::unique_ptr<Executable>> executable = build(engine, c.insns);
     if (!executable) return fail(executable.error());
     const Entry& entry = (*executable)->entry;
@@ -63,7 +51,7 @@ Result<Outcome> run_packet(const Engine& engine, const IsaCase& c) {
     return outcome;
 }
 
-Result<Outcome> run_memory(const Engine& engine, const IsaCase& c) {
+Result<Outcome> run_memory(const TestEngine& engine, const IsaCase& c) {
     Outcome outcome;
     // Atomics need alignment, and tools that find accesses out of bounds an exact size.
     struct Free {
@@ -90,7 +78,7 @@ Result<Outcome> run_memory(const Engine& engine, const IsaCase& c) {
     return outcome;
 }
 
-Result<Outcome> run_engine(const Engine& engine, const IsaCase& c) {
+Result<Outcome> run_engine(const TestEngine& engine, const IsaCase& c) {
     return c.packet ? run_packet(engine, c) : run_memory(engine, c);
 }
 
@@ -210,7 +198,7 @@ int main(int argc, char** argv) {
     }
     static const std::string kernel_refuses = kernel::why_unavailable();
     for (const IsaCase& c : *cases) {
-        for (const Engine& engine : kEngines)
+        for (const TestEngine& engine : test_engines())
             add_case(std::string("Isa") + engine.name, c, [&] { check(c, run_engine(engine, c)); });
         // What the kernel cannot judge is no case of its own; it is listed in the data file, with its reason.
         if (!c.error.empty() || !c.kernel_skip.empty()) continue;
