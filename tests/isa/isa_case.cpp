@@ -10,6 +10,7 @@
 #include <sstream>
 
 #include "bpf/isa/assembler.h"
+#include "tests/support/hex.h"
 
 namespace xdplane {
 namespace {
@@ -175,27 +176,6 @@ Result<std::vector<Template>> read_templates(std::istream& in, const std::string
 }
 
 } // namespace
-
-std::optional<std::vector<u8>> parse_hex(std::string_view text) {
-    std::vector<u8> bytes;
-    int high = -1;
-    for (const char c : text) {
-        if (c == ' ' || c == '\t' || c == '\n' || c == '\r') continue;
-        const int digit = c >= '0' && c <= '9'   ? c - '0'
-                          : c >= 'a' && c <= 'f' ? c - 'a' + 10
-                          : c >= 'A' && c <= 'F' ? c - 'A' + 10
-                                                 : -1;
-        if (digit < 0) return std::nullopt;
-        if (high < 0) {
-            high = digit;
-        } else {
-            bytes.push_back(static_cast<u8>(high << 4 | digit));
-            high = -1;
-        }
-    }
-    if (high >= 0) return std::nullopt;
-    return bytes;
-}
 
 Result<std::vector<IsaCase>> read_isa_cases(const std::filesystem::path& directory) {
     std::vector<std::filesystem::path> files;

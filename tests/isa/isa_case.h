@@ -42,7 +42,4 @@ struct IsaCase {
 /// Reads every *.data of a directory, sorted by name. Errors name file and line.
 [[nodiscard]] Result<std::vector<IsaCase>> read_isa_cases(const std::filesystem::path& directory);
 
-/// "0a 0b" or "0a0b" to bytes; nullopt if it is not hex.
-[[nodiscard]] std::optional<std::vector<u8>> parse_hex(std::string_view text);
-
 } // namespace xdplane

@@ -10,6 +10,7 @@
 #include "bpf/isa/disassembler.h"
 #include "tests/isa/isa_case.h"
 #include "tests/support/engines.h"
+#include "tests/support/hex.h"
 #include "tests/support/kernel_oracle.h"
 #include "tests/support/unverified_program.h"
 
@@ -133,12 +134,6 @@ Result<Outcome> run_kernel(const IsaCase& c) {
 
 // Cases.
 
-std::string hex(const std::vector<u8>& bytes) {
-    std::string text;
-    for (const u8 byte : bytes) text += fmt::format("{:02x} ", byte);
-    return text;
-}
-
 void check(const IsaCase& c, const Result<Outcome>& outcome) {
     const std::string where = fmt::format("{}:{}\n{}", c.file, c.line, c.text);
     if (!c.error.empty()) {
@@ -151,7 +146,7 @@ void check(const IsaCase& c, const Result<Outcome>& outcome) {
     EXPECT_EQ(outcome->result, c.result)
         << where << fmt::format("{:#x}, not {:#x}", outcome->result, c.result);
     if (c.after) {
-        EXPECT_EQ(hex(outcome->memory), hex(*c.after)) << where;
+        EXPECT_EQ(to_hex(outcome->memory), to_hex(*c.after)) << where;
     }
 }
 
