@@ -27,6 +27,7 @@ public:
         ++packets_;
     }
     [[nodiscard]] bool failed() const { return file_.failed(); }
+    Result<> flush() { return file_.flush(); }
     /// Flushes and gives the file its name. The error is without the path. Call once.
     Result<> finish() { return file_.finish(); }
     [[nodiscard]] u64 packets() const { return packets_; }

@@ -90,9 +90,15 @@ void OutputFile::put_slow(const void* bytes, std::size_t size) {
         put(bytes, size);
 }
 
-Result<> OutputFile::finish() {
+Result<> OutputFile::flush() {
     write_all(buffer_.data(), used_);
     used_ = 0;
+    if (error_ != 0) return system_error(error_);
+    return {};
+}
+
+Result<> OutputFile::finish() {
+    (void)flush(); // error_ keeps what went wrong
     // Network file systems tell of a full disk at close.
     if (const int fd = fd_.release(); ::close(fd) != 0 && error_ == 0 && errno != EINTR) error_ = errno;
     if (error_ == 0 && !part_path_.empty()) {

@@ -32,6 +32,8 @@ public:
     }
     void put(std::string_view text) { put(text.data(), text.size()); }
     [[nodiscard]] bool failed() const { return error_ != 0; }
+    /// Hands everything so far to the system. The error is without the path.
+    Result<> flush();
     /// Flushes, closes and gives the file its name. The error is without the path. Call once.
     Result<> finish();
     [[nodiscard]] const std::string& path() const { return path_; }

@@ -23,7 +23,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-const fs::path kCaptures = fs::path(XDPLANE_SOURCE_DIR) / "tests" / "captures";
+const fs::path kCaptures = fs::path(XDPLANE_SOURCE_ROOT) / "tests" / "captures";
 
 struct Stored {
     std::vector<u8> bytes;

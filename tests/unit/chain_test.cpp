@@ -6,43 +6,18 @@
 
 #include "dataplane/chain.h"
 #include "dataplane/run_scope.h"
+#include "tests/support/fake_program.h"
 
 namespace xdplane {
 namespace {
 
-using Body = u32 (*)(XdpBuff*, RunContext*);
-
 /// What a stage saw, in the order in which it saw it: (stage, packet index).
 std::vector<std::pair<int, u64>>* g_trace = nullptr;
-
-struct FakeExecutable final : Executable {
-    explicit FakeExecutable(Body f) : body(f) {
-        entry.engine_data = this;
-        entry.run = [](const Entry* e, XdpBuff* packet, RunContext* context) noexcept {
-            return static_cast<const FakeExecutable*>(e->engine_data)->body(packet, context);
-        };
-        entry.run_burst = [](const Entry* e, XdpBuff* packets, u32 count, RunContext* context) noexcept {
-            for (u32 i = 0; i < count; ++i)
-                packets[i].verdict =
-                    static_cast<const FakeExecutable*>(e->engine_data)->body(&packets[i], context);
-        };
-    }
-    Body body;
-};
 
 const MapOps kNoOps{.name = "fake"};
 
 std::shared_ptr<Map> fake_map(u32 type = BPF_MAP_TYPE_HASH, u32 flags = 0) {
     return std::make_shared<Map>(kNoOps, MapSpec{.type = type, .flags = flags});
-}
-
-std::shared_ptr<const Program> program(Body body, std::vector<std::shared_ptr<Map>> maps = {},
-                                       bool writes = false) {
-    Program::Parts parts;
-    parts.executable = std::make_unique<FakeExecutable>(body);
-    parts.maps = std::move(maps);
-    parts.writes_packet = writes;
-    return std::make_shared<const Program>(std::move(parts));
 }
 
 u32 pass(XdpBuff*, RunContext*) { return XDP_PASS; }
@@ -72,7 +47,7 @@ Chain make(std::vector<Stage> stages) {
 
 TEST(Chain, RefusesEmptyAndDoubleNames) {
     EXPECT_FALSE(Chain::make({}));
-    EXPECT_FALSE(Chain::make({{"a", program(pass)}, {"a", program(pass)}}));
+    EXPECT_FALSE(Chain::make({{"a", fake_program(pass)}, {"a", fake_program(pass)}}));
 }
 
 /// Both ways to run a chain must give the same.
@@ -88,12 +63,12 @@ protected:
 TEST_P(BothWays, GoesOnForAsLongAsStagesPass) {
     const Chain chain = make({
         {"filter",
-         program([](XdpBuff* p, RunContext*) -> u32 { return p->index % 4 == 0 ? 0 : 262144; }, maps()),
+         fake_program([](XdpBuff* p, RunContext*) -> u32 { return p->index % 4 == 0 ? 0 : 262144; }, maps()),
          StageKind::filter},
         {"first",
-         program([](XdpBuff* p, RunContext*) -> u32 { return p->index % 4 == 1 ? XDP_DROP : XDP_PASS; },
-                 maps())},
-        {"second", program(
+         fake_program([](XdpBuff* p, RunContext*) -> u32 { return p->index % 4 == 1 ? XDP_DROP : XDP_PASS; },
+                      maps())},
+        {"second", fake_program(
                        [](XdpBuff* p, RunContext*) -> u32 {
                            if (p->index == 2) return XDP_TX;
                            if (p->index == 3) return XDP_REDIRECT;
@@ -134,13 +109,13 @@ TEST_P(BothWays, TakesPacketsInOrderThroughEveryStage) {
     std::vector<std::pair<int, u64>> trace;
     g_trace = &trace;
     const Chain chain = make({
-        {"a", program(
+        {"a", fake_program(
                   [](XdpBuff* p, RunContext*) -> u32 {
                       g_trace->emplace_back(0, p->index);
                       return p->index == 1 ? XDP_DROP : XDP_PASS;
                   },
                   maps())},
-        {"b", program(
+        {"b", fake_program(
                   [](XdpBuff* p, RunContext*) -> u32 {
                       g_trace->emplace_back(1, p->index);
                       return XDP_PASS;
@@ -163,7 +138,8 @@ TEST_P(BothWays, StagesHaveRandomSeedsOfTheirOwn) {
         p->cb[p->mark++] = static_cast<u32>(context->seed >> 16);
         return XDP_PASS;
     };
-    const Chain chain = make({{"a", program(keep_seed, maps())}, {"b", program(keep_seed, maps())}});
+    const Chain chain =
+        make({{"a", fake_program(keep_seed, maps())}, {"b", fake_program(keep_seed, maps())}});
     RunScope scope({.seed = 5});
     ChainStats stats(2);
     Verdicts verdicts;
@@ -181,17 +157,20 @@ TEST(Chain, OnlySharedWritableMapsForbidStageOrder) {
     const auto shared = fake_map();
     const auto read_only = fake_map(BPF_MAP_TYPE_ARRAY, BPF_F_RDONLY_PROG);
     const auto tail_calls = fake_map(BPF_MAP_TYPE_PROG_ARRAY);
-    EXPECT_TRUE(make({{"a", program(pass, {fake_map()})}, {"b", program(pass, {fake_map()})}}).stage_wise());
-    EXPECT_FALSE(make({{"a", program(pass, {shared})}, {"b", program(pass, {shared})}}).stage_wise());
-    EXPECT_TRUE(make({{"a", program(pass, {read_only})}, {"b", program(pass, {read_only})}}).stage_wise());
-    EXPECT_FALSE(make({{"a", program(pass, {tail_calls})}, {"b", program(pass)}}).stage_wise());
-    EXPECT_FALSE(make({{"a", program(pass)}, {"b", program(pass, {tail_calls})}}).stage_wise());
-    EXPECT_TRUE(make({{"a", program(pass, {tail_calls})}}).stage_wise());
+    EXPECT_TRUE(make({{"a", fake_program(pass, {fake_map()})}, {"b", fake_program(pass, {fake_map()})}})
+                    .stage_wise());
+    EXPECT_FALSE(
+        make({{"a", fake_program(pass, {shared})}, {"b", fake_program(pass, {shared})}}).stage_wise());
+    EXPECT_TRUE(
+        make({{"a", fake_program(pass, {read_only})}, {"b", fake_program(pass, {read_only})}}).stage_wise());
+    EXPECT_FALSE(make({{"a", fake_program(pass, {tail_calls})}, {"b", fake_program(pass)}}).stage_wise());
+    EXPECT_FALSE(make({{"a", fake_program(pass)}, {"b", fake_program(pass, {tail_calls})}}).stage_wise());
+    EXPECT_TRUE(make({{"a", fake_program(pass, {tail_calls})}}).stage_wise());
 }
 
 TEST(Chain, KnowsWhetherItWritesPackets) {
-    EXPECT_FALSE(make({{"a", program(pass)}}).writes_packet());
-    EXPECT_TRUE(make({{"a", program(pass)}, {"b", program(pass, {}, true)}}).writes_packet());
+    EXPECT_FALSE(make({{"a", fake_program(pass)}}).writes_packet());
+    EXPECT_TRUE(make({{"a", fake_program(pass)}, {"b", fake_program(pass, {}, true)}}).writes_packet());
 }
 
 TEST(RunScope, SetsUpTheThreadAndLeavesTheReclaimer) {

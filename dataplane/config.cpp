@@ -1,0 +1,240 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Copyright (c) 2026, the xdplane authors
+#include "dataplane/config.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <limits>
+#include <sstream>
+#include <toml++/toml.h>
+
+namespace xdplane {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// Where a file that `make install` put down lies, relative to the program.
+constexpr const char* kInstalledFilters[] = {"filters", "../lib/xdplane/filters",
+                                             "../lib/x86_64-linux-gnu/xdplane/filters",
+                                             "../lib/aarch64-linux-gnu/xdplane/filters"};
+
+u32 line_of(const toml::node& node) { return static_cast<u32>(node.source().begin.line); }
+
+/// One table of the file and the keys that were asked for; what was not asked for is an error.
+class Table {
+public:
+    Table(const toml::table& table, const std::string& path, std::string what)
+        : table_(table), path_(path), what_(std::move(what)) {}
+
+    [[nodiscard]] std::unexpected<Error> error(const toml::node& node, std::string_view message) const {
+        return fail(EINVAL, "{}:{}: {}", path_, line_of(node), message);
+    }
+    /// A missing key is an error only if it is required.
+    Result<> string(std::string_view key, std::string& out, bool required = false) {
+        const toml::node* node = find(key);
+        if (node == nullptr)
+            return required ? Result<>(error(table_, fmt::format("{} needs '{}'", what_, key))) : Result<>{};
+        const auto* value = node->as_string();
+        if (value == nullptr) return error(*node, fmt::format("'{}' must be a string", key));
+        if (value->get().empty()) return error(*node, fmt::format("'{}' is empty", key));
+        out = value->get();
+        return {};
+    }
+    Result<> number(std::string_view key, u32& out, u32 most) {
+        const toml::node* node = find(key);
+        if (node == nullptr) return {};
+        const auto* value = node->as_integer();
+        if (value == nullptr || value->get() < 1 || value->get() > most)
+            return error(*node, fmt::format("'{}' must be a whole number from 1 to {}", key, most));
+        out = static_cast<u32>(value->get());
+        return {};
+    }
+    /// The elements of an array of tables; none if the key is missing.
+    template<class F>
+    Result<> tables(std::string_view key, F&& each) {
+        const toml::node* node = find(key);
+        if (node == nullptr) return {};
+        const auto* array = node->as_array();
+        if (array == nullptr) return error(*node, fmt::format("'{}' must be an array: [[{}]]", key, key));
+        for (const toml::node& element : *array) {
+            const auto* table = element.as_table();
+            if (table == nullptr) return error(element, fmt::format("'{}' must hold tables", key));
+            if (auto done = each(*table); !done) return done;
+        }
+        return {};
+    }
+    Result<> strings(std::string_view key, std::vector<std::pair<std::string, std::string>>& out) {
+        const toml::node* node = find(key);
+        if (node == nullptr) return {};
+        const auto* table = node->as_table();
+        if (table == nullptr) return error(*node, fmt::format("'{}' must be a table of strings", key));
+        for (const auto& [name, value] : *table) {
+            if (value.as_string() == nullptr)
+                return error(value, fmt::format("'{}' must be the path of a JSON file", name.str()));
+            out.emplace_back(name.str(), value.as_string()->get());
+        }
+        return {};
+    }
+    /// Every key has been asked for.
+    Result<> done() const {
+        for (const auto& [key, value] : table_)
+            if (std::find(known_.begin(), known_.end(), key.str()) == known_.end())
+                return fail(EINVAL, "{}:{}: unknown key '{}' in {}", path_, key.source().begin.line,
+                            key.str(), what_);
+        return {};
+    }
+
+private:
+    const toml::node* find(std::string_view key) {
+        known_.push_back(key);
+        return table_.get(key);
+    }
+
+    const toml::table& table_;
+    const std::string& path_;
+    std::string what_;
+    std::vector<std::string_view> known_;
+};
+
+/// The first error of several steps.
+template<class... Steps>
+Result<> in_order(Steps&&... steps) {
+    Result<> result;
+    (void)((result = steps(), result.has_value()) && ...);
+    return result;
+}
+
+class ConfigReader {
+public:
+    explicit ConfigReader(const std::string& path) : directory_(fs::path(path).parent_path()) {
+        config_.path = path;
+    }
+
+    Result<Config> read(const toml::table& root) {
+        Table table(root, config_.path, "the file");
+        const auto read = in_order(
+            [&] { return table.number("workers", config_.workers, 256); },
+            [&] { return table.tables("port", [&](const toml::table& t) { return read_port(t); }); },
+            [&] { return table.tables("chain", [&](const toml::table& t) { return read_chain(t); }); },
+            [&] { return table.done(); }, [&] { return check_names(); });
+        if (!read) return fail(read.error());
+        return std::move(config_);
+    }
+
+private:
+    Result<> read_port(const toml::table& source) {
+        Table table(source, config_.path, "a port");
+        PortConfig port{.line = line_of(source)};
+        auto read = in_order([&] { return table.string("name", port.name, true); },
+                             [&] { return table.string("device", port.device, true); },
+                             [&] { return table.string("peer", port.peer); },
+                             [&] { return table.string("chain", port.chain); },
+                             [&] { return table.number("ifindex", port.ifindex, 0x7fffffff); },
+                             [&] { return table.number("rx_descriptors", port.rx_descriptors, 65535); },
+                             [&] { return table.number("tx_descriptors", port.tx_descriptors, 65535); },
+                             [&] { return table.done(); });
+        config_.ports.push_back(std::move(port));
+        return read;
+    }
+
+    Result<> read_chain(const toml::table& source) {
+        Table table(source, config_.path, "a chain");
+        ChainConfig chain{.line = line_of(source)};
+        auto read = in_order(
+            [&] { return table.string("name", chain.name, true); },
+            [&] { return table.tables("stage", [&](const toml::table& t) { return read_stage(t, chain); }); },
+            [&] { return table.done(); });
+        if (read && chain.stages.empty())
+            return at(chain.line, fmt::format("chain '{}' has no stage", chain.name));
+        config_.chains.push_back(std::move(chain));
+        return read;
+    }
+
+    Result<> read_stage(const toml::table& source, ChainConfig& chain) {
+        Table table(source, config_.path, "a stage");
+        StageConfig stage{.line = line_of(source)};
+        auto read = in_order([&] { return table.string("name", stage.name); },
+                             [&] { return table.string("object", stage.object, true); },
+                             [&] { return table.string("program", stage.program); },
+                             [&] { return table.strings("maps", stage.maps); }, [&] { return table.done(); });
+        // A bare name may also be one of the filters that come with the program.
+        const fs::path local = directory_ / stage.object;
+        std::error_code ignored;
+        stage.object = stage.object.find('/') != std::string::npos || fs::exists(local, ignored)
+                           ? local.string()
+                           : find_object(stage.object);
+        for (auto& [name, path] : stage.maps) path = directory_ / path;
+        chain.stages.push_back(std::move(stage));
+        return read;
+    }
+
+    [[nodiscard]] std::unexpected<Error> at(u32 line, std::string_view message) const {
+        return fail(EINVAL, "{}:{}: {}", config_.path, line, message);
+    }
+
+    [[nodiscard]] Result<> check_names() const {
+        const auto& ports = config_.ports;
+        const auto& chains = config_.chains;
+        for (std::size_t i = 0; i < chains.size(); ++i)
+            for (std::size_t k = 0; k < i; ++k)
+                if (chains[i].name == chains[k].name)
+                    return at(chains[i].line, fmt::format("a second chain is called '{}'", chains[i].name));
+        for (std::size_t i = 0; i < ports.size(); ++i) {
+            for (std::size_t k = 0; k < i; ++k)
+                if (ports[i].name == ports[k].name)
+                    return at(ports[i].line, fmt::format("a second port is called '{}'", ports[i].name));
+            const auto named = [&](const PortConfig& port) { return port.name == ports[i].peer; };
+            if (!ports[i].peer.empty() && std::none_of(ports.begin(), ports.end(), named))
+                return at(ports[i].line, fmt::format("port '{}' has the peer '{}', which is not defined",
+                                                     ports[i].name, ports[i].peer));
+            if (!ports[i].chain.empty() && config_.chain(ports[i].chain) == nullptr)
+                return at(ports[i].line, fmt::format("port '{}' has the chain '{}', which is not defined",
+                                                     ports[i].name, ports[i].chain));
+        }
+        return {};
+    }
+
+    fs::path directory_;
+    Config config_;
+};
+
+} // namespace
+
+const ChainConfig* Config::chain(std::string_view name) const {
+    for (const ChainConfig& chain : chains)
+        if (chain.name == name) return &chain;
+    return nullptr;
+}
+
+std::string find_object(const std::string& name) {
+    std::error_code ignored;
+    if (name.find('/') != std::string::npos || fs::exists(name, ignored)) return name;
+    const fs::path program = fs::read_symlink("/proc/self/exe", ignored);
+    for (const char* place : kInstalledFilters) {
+        const fs::path candidate = program.parent_path() / place / name;
+        if (fs::exists(candidate, ignored)) return candidate.lexically_normal();
+    }
+    return name;
+}
+
+Result<Config> read_config(const std::string& path) {
+    std::error_code code;
+    if (fs::is_directory(path, code)) return fail(EISDIR, "{}: {}", path, std::strerror(EISDIR));
+    std::ifstream in(path, std::ios::binary);
+    if (!in) return fail(errno, "{}: {}", path, std::strerror(errno));
+    std::ostringstream text;
+    text << in.rdbuf();
+    try {
+        const toml::table root = toml::parse(text.str(), path);
+        return ConfigReader(path).read(root);
+    } catch (const toml::parse_error& error) {
+        std::string reason(error.description());
+        std::replace(reason.begin(), reason.end(), '\n', ' ');
+        return fail(EINVAL, "{}:{}: {}", path, error.source().begin.line, reason);
+    }
+}
+
+} // namespace xdplane

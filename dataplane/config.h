@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Copyright (c) 2026, the xdplane authors
+#pragma once
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "bpf/base/result.h"
+#include "bpf/base/types.h"
+
+/// The configuration file: ports, and the chains that judge what comes in on them. TOML; docs/config.md
+/// describes it key by key.
+namespace xdplane {
+
+/// One program of a chain.
+struct StageConfig {
+    std::string name;    ///< for counters; empty: the program's
+    std::string object;  ///< path of the object file
+    std::string program; ///< empty: the object's only one
+    /// Maps to fill before the first packet: name in the object, path of a JSON file.
+    std::vector<std::pair<std::string, std::string>> maps;
+    u32 line = 0; ///< where it stands, for errors
+};
+
+struct ChainConfig {
+    std::string name;
+    std::vector<StageConfig> stages; ///< in order, at least one
+    u32 line = 0;
+};
+
+struct PortConfig {
+    std::string name;
+    std::string device;     ///< DPDK's word for it: "0000:01:00.0", "net_af_packet0,iface=eth1"
+    std::string peer;       ///< port that passed packets go out on; empty: none
+    std::string chain;      ///< empty: every packet passes
+    u32 ifindex = 0;        ///< what programs see; 0: the data plane's choice
+    u32 rx_descriptors = 0; ///< 0: the data plane's choice
+    u32 tx_descriptors = 0;
+    u32 line = 0;
+};
+
+struct Config {
+    std::string path;
+    u32 workers = 0; ///< 0: not said
+    std::vector<PortConfig> ports;
+    std::vector<ChainConfig> chains;
+
+    /// Null if there is none of this name.
+    [[nodiscard]] const ChainConfig* chain(std::string_view name) const;
+};
+
+/// Reads and checks a file: unknown keys, wrong types, missing keys, names that occur twice or are nowhere
+/// defined are errors of the form "FILE:LINE: reason". Paths in it are relative to its own directory, and
+/// come back ready to open. A bare object name that is no file there is looked for among the filters that
+/// come with the program (see find_object).
+[[nodiscard]] Result<Config> read_config(const std::string& path);
+
+/// Where an object file is: `name` itself if there is such a file or if it has a slash; else the one in the
+/// directory filters/ beside the running program; else the installed one. Never fails: what is not found
+/// comes back unchanged.
+[[nodiscard]] std::string find_object(const std::string& name);
+
+} // namespace xdplane
