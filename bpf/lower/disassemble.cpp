@@ -2,45 +2,12 @@
 // Copyright (c) 2026, the xdplane authors
 #include <iterator>
 
+#include "bpf/helpers/helper.h"
+#include "bpf/isa/disassembler.h"
 #include "bpf/lower/lowered.h"
 
 namespace xdplane {
 namespace {
-
-std::string_view alu_sign(Code code) {
-    switch (code) {
-    case Code::add: return "+=";
-    case Code::sub: return "-=";
-    case Code::mul: return "*=";
-    case Code::div: return "/=";
-    case Code::sdiv: return "s/=";
-    case Code::or_: return "|=";
-    case Code::and_: return "&=";
-    case Code::xor_: return "^=";
-    case Code::lsh: return "<<=";
-    case Code::rsh: return ">>=";
-    case Code::arsh: return "s>>=";
-    case Code::mod: return "%=";
-    case Code::smod: return "s%=";
-    default: return "=";
-    }
-}
-
-std::string_view jump_sign(Code code) {
-    switch (code) {
-    case Code::jeq: return "==";
-    case Code::jne: return "!=";
-    case Code::jgt: return ">";
-    case Code::jge: return ">=";
-    case Code::jlt: return "<";
-    case Code::jle: return "<=";
-    case Code::jsgt: return "s>";
-    case Code::jsge: return "s>=";
-    case Code::jslt: return "s<";
-    case Code::jsle: return "s<=";
-    default: return "&";
-    }
-}
 
 std::string_view atomic_name(Code code) {
     switch (code) {
@@ -73,7 +40,7 @@ std::string alu_text(const LoweredInsn& insn, const OpcodeInfo& row) {
     case Code::movsx8: return fmt::format("{} = (s8){}", dst, reg(insn.src, row.width));
     case Code::movsx16: return fmt::format("{} = (s16){}", dst, reg(insn.src, row.width));
     case Code::movsx32: return fmt::format("{} = (s32){}", dst, reg(insn.src, row.width));
-    default: return fmt::format("{} {} {}", dst, alu_sign(row.code), operand(insn, row));
+    default: return fmt::format("{} {} {}", dst, assignment_of(row.code), operand(insn, row));
     }
 }
 
@@ -83,14 +50,16 @@ std::string atomic_text(const LoweredInsn& insn, const OpcodeInfo& row) {
     const std::string_view name = atomic_name(row.code);
     if (row.code == Code::cmpxchg) return fmt::format("r0 = atomic_cmpxchg({}, r0, {})", where, src);
     if (row.operand == Operand::fetch) return fmt::format("{1} = atomic_{2}({0}, {1})", where, src, name);
-    return fmt::format("lock {} {} {}", where, alu_sign(row.code), src);
+    return fmt::format("lock {} {} {}", where, assignment_of(row.code), src);
 }
 
 std::string lowered_text(const LoweredInsn& insn) {
     const auto or_unknown = [](i64 value) { return value < 0 ? "?" : fmt::format("{}", value); };
     switch (insn.op) {
-    case Op::call_helper:
-        return fmt::format("call helper {} at {:#x}", insn.target, static_cast<u64>(insn.imm));
+    case Op::call_helper: {
+        const HelperProto* helper = find_helper(static_cast<u32>(insn.target));
+        return fmt::format("call bpf_{}#{}", helper != nullptr ? helper->name : "unknown", insn.target);
+    }
     case Op::call_local: return fmt::format("call {}", insn.target);
     case Op::tail_call:
         return fmt::format("tail call map {} index {}", or_unknown(insn.target), or_unknown(insn.imm));
@@ -113,7 +82,7 @@ std::string text(const LoweredInsn& insn) {
     case OpKind::stx: return fmt::format("{} = r{}", memory(type, insn.dst, insn.off), insn.src);
     case OpKind::atomic: return atomic_text(insn, row);
     case OpKind::jump:
-        return fmt::format("if {} {} {} goto {}", reg(insn.dst, row.width), jump_sign(row.code),
+        return fmt::format("if {} {} {} goto {}", reg(insn.dst, row.width), comparison_of(row.code),
                            operand(insn, row), insn.target);
     case OpKind::ja: return fmt::format("goto {}", insn.target);
     case OpKind::exit: return "exit";

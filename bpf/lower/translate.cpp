@@ -81,7 +81,7 @@ private:
         if (insn.src != kCallHelper || facts.helper == nullptr)
             return fail(EINVAL, "insn {}: call of an unknown function {}", origin_, insn.imm);
         if (facts.helper->id == BPF_FUNC_tail_call) {
-            const i64 index = facts.const_key ? static_cast<u32>(*facts.const_key) : -1;
+            const i64 index = facts.const_key ? i64{static_cast<u32>(*facts.const_key)} : -1;
             add(Op::tail_call, 0, 0, map_index(facts.map), index);
             return {};
         }

@@ -167,6 +167,8 @@ Result<VerifiedProgram> UnverifiedProgram::make(std::vector<Insn> insns, const O
     std::vector<FunctionFacts> functions = find_functions(insns, *facts);
     if (Result<> done = check_structure(functions, *facts); !done) return fail(done.error());
 
+    if (options.amend) options.amend(insns, *facts, functions);
+
     VerifiedProgram program;
     program.type_ = options.type != nullptr ? options.type : &kRawType;
     program.insns_ = std::move(insns);

@@ -17,6 +17,9 @@ struct UnverifiedOptions {
     std::function<const HelperProto*(u32 id)> helper = {};
     /// What map fds and indices in ld_imm64 mean: indices of this vector.
     std::vector<std::shared_ptr<Map>> maps = {};
+    /// Adds what a verifier would have proved, before the program is made.
+    std::function<void(std::span<const Insn>, std::vector<InsnFacts>&, std::vector<FunctionFacts>&)> amend =
+        {};
 };
 
 /// Raw programs for tests of the engines: the one door around the verifier, in test code only. Checks what
