@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Copyright (c) 2026, the xdplane authors
+#include "bpf/verifier/backtrack.h"
+
+#include "bpf/verifier/simulation.h"
+
+/// Precision: a checkpoint's number matters to a comparison only if its bounds, or bounds computed from it,
+/// decided something on a path from there. Found by walking back from the decision.
+namespace xdplane {
+namespace {
+
+constexpr u16 kArguments = 0x3e;   // r1-r5
+constexpr u16 kCallerSaved = 0x3f; // r0-r5
+constexpr u16 bit(unsigned reg) { return static_cast<u16>(1U << reg); }
+
+} // namespace
+
+/// Linked numbers learnt from each other at this jump.
+void Wanted::join_links(const Step& step, const std::vector<Link>& links) {
+    bool one = false;
+    for (u32 i = step.links; i < step.links_end && !one; ++i) {
+        const Link& link = links[i];
+        one = link.is_slot ? (slots[link.frame] >> link.index & 1) != 0
+                           : (regs[link.frame] >> link.index & 1) != 0;
+    }
+    if (!one) return;
+    for (u32 i = step.links; i < step.links_end; ++i) {
+        const Link& link = links[i];
+        if (link.is_slot)
+            slots[link.frame] |= u64{1} << link.index;
+        else
+            regs[link.frame] |= bit(link.index);
+    }
+}
+
+void Wanted::step_back(const Step& step, const std::vector<Link>& links, const OpcodeInfo& row,
+                       const Insn& insn) {
+    join_links(step, links);
+    const u32 f = step.frame;
+    u16& here = regs[f];
+    const u16 dst = bit(insn.dst);
+    const u16 src = bit(insn.src);
+    switch (row.kind) {
+    case OpKind::alu: {
+        if ((here & dst) == 0) break;
+        const bool replaces = row.code == Code::mov || row.code == Code::movsx8 ||
+                              row.code == Code::movsx16 || row.code == Code::movsx32;
+        if (replaces) here &= static_cast<u16>(~dst);
+        if (row.operand == Operand::reg) here |= src;
+        break;
+    }
+    case OpKind::endian:
+    case OpKind::ld_imm64: here &= static_cast<u16>(~dst); break;
+    case OpKind::ldx:
+        if ((here & dst) == 0) break;
+        here &= static_cast<u16>(~dst);
+        if (step.slot != Step::kNoSlot) slots[step.slot_frame] |= u64{1} << step.slot;
+        break;
+    case OpKind::st:
+    case OpKind::stx:
+        if (step.slot == Step::kNoSlot) break;
+        if ((slots[step.slot_frame] >> step.slot & 1) == 0) break;
+        slots[step.slot_frame] &= ~(u64{1} << step.slot);
+        if (row.kind == OpKind::stx) here |= src;
+        break;
+    case OpKind::atomic:
+        if (row.operand == Operand::fetch)
+            here &= static_cast<u16>(~(row.code == Code::cmpxchg ? bit(R0) : src));
+        break;
+    case OpKind::jump:
+        if (row.operand == Operand::reg && (here & (dst | src)) != 0) here |= dst | src;
+        break;
+    case OpKind::call:
+        here &= static_cast<u16>(~kCallerSaved);
+        if (insn.src == kCallLocal) {
+            if (f + 1 >= kMaxCallFrames) break;
+            here |= regs[f + 1] & kArguments;
+            regs[f + 1] = 0;
+            slots[f + 1] = 0;
+        } else if (f > 0) {
+            // A tail call that came back to the caller with a number of its own.
+            regs[f - 1] &= static_cast<u16>(~kCallerSaved);
+        }
+        break;
+    case OpKind::exit:
+        if (f == 0) break;
+        here = regs[f - 1] & bit(R0);
+        slots[f] = 0;
+        regs[f - 1] &= static_cast<u16>(~kCallerSaved);
+        break;
+    case OpKind::ld_abs:
+    case OpKind::ld_ind: here &= static_cast<u16>(~kCallerSaved); break;
+    case OpKind::ja:
+    case OpKind::lowered: break;
+    }
+    regs[f] &= static_cast<u16>(~bit(R10));
+    join_links(step, links);
+}
+
+void Wanted::mark(State& checkpoint) {
+    for (u32 f = 0; f < kMaxCallFrames; ++f) {
+        if (f >= checkpoint.frames.size()) {
+            regs[f] = 0;
+            slots[f] = 0;
+            continue;
+        }
+        Frame& frame = checkpoint.frames[f];
+        for (u32 r = 0; r < kRegisters; ++r)
+            if ((regs[f] >> r & 1) != 0 && !frame.regs[r].is_scalar()) regs[f] &= static_cast<u16>(~bit(r));
+        regs[f] &= static_cast<u16>(~frame.regs_precise);
+        frame.regs_precise |= regs[f];
+        for (u64 left = slots[f]; left != 0; left &= left - 1) {
+            const u32 s = static_cast<u32>(__builtin_ctzll(left));
+            if (s >= frame.slots.size() || !frame.slots[s].holds_scalar()) slots[f] &= ~(u64{1} << s);
+        }
+        slots[f] &= ~frame.slots_precise;
+        frame.slots_precise |= slots[f];
+    }
+}
+
+void Verifier::backtrack(Wanted& wanted, bool skip_last) {
+    for (State* state = cur_.get();;) {
+        std::size_t left = state->steps.size();
+        if (skip_last && left > 0) --left;
+        skip_last = false;
+        while (left > 0) {
+            if (!wanted.any()) return;
+            const Step& step = state->steps[--left];
+            wanted.step_back(step, state->links, info(flow_.ops[step.insn]), insn_at(step.insn));
+        }
+        if (state->parent == nullptr) return;
+        state = state->parent;
+        wanted.mark(*state);
+        if (!wanted.any()) return;
+    }
+}
+
+void Verifier::mark_precise(u32 index) {
+    if (!reg(index).is_scalar()) return;
+    Wanted wanted;
+    wanted.regs[cur_->depth()] = bit(index);
+    backtrack(wanted, true);
+}
+
+} // namespace xdplane

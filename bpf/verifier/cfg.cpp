@@ -1,0 +1,273 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Copyright (c) 2026, the xdplane authors
+#include "bpf/verifier/cfg.h"
+
+#include <algorithm>
+#include <cerrno>
+
+namespace xdplane {
+namespace {
+
+constexpr u16 bit(unsigned reg) { return static_cast<u16>(1U << reg); }
+constexpr u16 kCallerSaved = 0x3f; // r0-r5
+
+bool writes_dst(const OpcodeInfo& row) {
+    return row.kind == OpKind::alu || row.kind == OpKind::endian || row.kind == OpKind::ldx ||
+           row.kind == OpKind::ld_imm64;
+}
+
+/// Why an insn has no row.
+std::unexpected<Error> explain_invalid(const Insn& insn) {
+    const bool known_byte = std::any_of(kOpcodes.begin(), kOpcodes.end(), [&](const OpcodeInfo& row) {
+        return row.version != 0 && row.opcode == insn.opcode;
+    });
+    if (!known_byte) return fail(EINVAL, "unknown opcode {:02x}", insn.opcode);
+    switch (insn.opcode & 7) {
+    case 0x00: return fail(EINVAL, "BPF_LD_[ABS|IND] uses reserved fields");
+    case 0x01: return fail(EINVAL, "BPF_LDX uses reserved fields");
+    case 0x02: return fail(EINVAL, "BPF_ST uses reserved fields");
+    case 0x03:
+        if ((insn.opcode & 0xe0) == 0xc0)
+            return fail(EINVAL, "BPF_ATOMIC uses invalid atomic opcode {:02x}", static_cast<u32>(insn.imm));
+        return fail(EINVAL, "BPF_STX uses reserved fields");
+    case 0x05:
+    case 0x06:
+        if (insn.opcode == 0x85) return fail(EINVAL, "BPF_CALL uses reserved fields");
+        if (insn.opcode == 0x95) return fail(EINVAL, "BPF_EXIT uses reserved fields");
+        if ((insn.opcode & 0xf0) == 0) return fail(EINVAL, "BPF_JA uses reserved fields");
+        return fail(EINVAL, "BPF_JMP/JMP32 uses reserved fields");
+    default: break;
+    }
+    if ((insn.opcode & 0xf0) == 0xd0) return fail(EINVAL, "BPF_END uses reserved fields");
+    if ((insn.opcode & 0xf0) == 0x80) return fail(EINVAL, "BPF_NEG uses reserved fields");
+    if ((insn.opcode & 0xf0) == 0xb0) return fail(EINVAL, "BPF_MOV uses reserved fields");
+    return fail(EINVAL, "BPF_ALU uses reserved fields");
+}
+
+class Analysis {
+public:
+    explicit Analysis(std::span<const Insn> insns) : insns_(insns), count_(static_cast<u32>(insns.size())) {}
+
+    Result<ControlFlow> run() {
+        flow_.ops.assign(count_, Op::invalid);
+        flow_.targets.assign(count_, -1);
+        flow_.prune_points.assign(count_, 0);
+        if (auto r = decode_all(); !r) return fail(r.error());
+        find_functions();
+        if (auto r = check_jumps(); !r) return fail(r.error());
+        if (auto r = check_reachable(); !r) return fail(r.error());
+        mark_prune_points();
+        find_live_registers();
+        return std::move(flow_);
+    }
+
+private:
+    [[nodiscard]] const OpcodeInfo& row(u32 i) const { return info(flow_.ops[i]); }
+    [[nodiscard]] bool second_slot(u32 i) const { return i > 0 && flow_.ops[i - 1] == Op::ld_imm64; }
+
+    Result<> decode_all() {
+        for (u32 i = 0; i < count_; ++i) {
+            const Insn& insn = insns_[i];
+            if (insn.dst > R10 || insn.src > R10) {
+                // src of calls and ld_imm64 is not a register, but small there too.
+                return fail(EINVAL, "R{} is invalid", insn.dst > R10 ? insn.dst : insn.src);
+            }
+            const Op op = decode(insn);
+            if (op == Op::invalid) return explain_invalid(insn);
+            flow_.ops[i] = op;
+            if (auto r = check_fields(i); !r) return r;
+            if (op == Op::ld_imm64) {
+                if (auto r = check_second_slot(i); !r) return r;
+                ++i;
+            }
+        }
+        return {};
+    }
+
+    Result<> check_fields(u32 i) const {
+        const Insn& insn = insns_[i];
+        const OpcodeInfo& r = row(i);
+        if (insn.dst == R10 && writes_dst(r)) return fail(EACCES, "frame pointer is read only");
+        if (r.kind == OpKind::atomic && r.operand == Operand::fetch && r.code != Code::cmpxchg &&
+            insn.src == R10)
+            return fail(EACCES, "frame pointer is read only");
+        if (r.kind != OpKind::alu || r.operand != Operand::imm) return {};
+        const bool divides =
+            r.code == Code::div || r.code == Code::mod || r.code == Code::sdiv || r.code == Code::smod;
+        if (divides && insn.imm == 0) return fail(EINVAL, "div by zero");
+        const bool shifts = r.code == Code::lsh || r.code == Code::rsh || r.code == Code::arsh;
+        if (shifts && (insn.imm < 0 || insn.imm >= r.width))
+            return fail(EINVAL, "invalid shift {}", insn.imm);
+        return {};
+    }
+
+    Result<> check_second_slot(u32 i) {
+        if (i + 1 >= count_) return fail(EINVAL, "invalid bpf_ld_imm64 insn");
+        const Insn& second = insns_[i + 1];
+        if (second.opcode != 0 || second.dst != 0 || second.src != 0 || second.off != 0)
+            return fail(EINVAL, "invalid bpf_ld_imm64 insn");
+        if (insns_[i].src > kMapIndexValue) return fail(EINVAL, "unrecognized bpf_ld_imm64 insn");
+        const bool one_word =
+            insns_[i].src == kMapFd || insns_[i].src == kMapIndex || insns_[i].src == kCodeAddr;
+        if (one_word && second.imm != 0) return fail(EINVAL, "unrecognized bpf_ld_imm64 insn");
+        return {};
+    }
+
+    /// Where the insn may go besides the next one; -1 if nowhere.
+    [[nodiscard]] i64 destination(u32 i) const {
+        const Insn& insn = insns_[i];
+        switch (row(i).kind) {
+        case OpKind::jump: return i64{i} + 1 + insn.off;
+        case OpKind::ja: return i64{i} + 1 + (flow_.ops[i] == Op::ja32 ? insn.imm : insn.off);
+        case OpKind::call: return insn.src == kCallLocal ? i64{i} + 1 + insn.imm : -1;
+        case OpKind::ld_imm64: return insn.src == kCodeAddr ? i64{i} + 1 + insn.imm : -1;
+        default: return -1;
+        }
+    }
+    [[nodiscard]] bool starts_function(u32 i) const {
+        const OpKind kind = row(i).kind;
+        return (kind == OpKind::call && insns_[i].src == kCallLocal) ||
+               (kind == OpKind::ld_imm64 && insns_[i].src == kCodeAddr);
+    }
+
+    void find_functions() {
+        std::vector<u32> starts{0};
+        for (u32 i = 0; i < count_; ++i)
+            if (flow_.ops[i] != Op::invalid && starts_function(i))
+                if (const i64 to = destination(i); to >= 0 && to < count_)
+                    starts.push_back(static_cast<u32>(to));
+        std::sort(starts.begin(), starts.end());
+        starts.erase(std::unique(starts.begin(), starts.end()), starts.end());
+        for (std::size_t k = 0; k < starts.size(); ++k)
+            flow_.functions.push_back({starts[k], k + 1 < starts.size() ? starts[k + 1] : count_});
+    }
+
+    Result<> check_jumps() {
+        for (const Subprogram& function : flow_.functions) {
+            for (u32 i = function.begin; i < function.end; ++i) {
+                if (flow_.ops[i] == Op::invalid) continue;
+                if (auto r = check_jump(function, i); !r) return r;
+            }
+            const u32 last = second_slot(function.end - 1) ? function.end - 2 : function.end - 1;
+            if (row(last).kind != OpKind::exit && row(last).kind != OpKind::ja)
+                return fail(EINVAL, "last insn is not an exit or jmp");
+        }
+        return {};
+    }
+
+    Result<> check_jump(const Subprogram& function, u32 i) {
+        const OpKind kind = row(i).kind;
+        const bool jumps = kind == OpKind::jump || kind == OpKind::ja;
+        if (!jumps && !starts_function(i)) return {};
+        const i64 to = destination(i);
+        const i64 begin = jumps ? function.begin : 0;
+        const i64 end = jumps ? function.end : count_;
+        if (to < begin || to >= end) {
+            if (jumps) return fail(EINVAL, "jump out of range from insn {} to {}", i, to);
+            return fail(EINVAL, "call to invalid destination at insn {}", i);
+        }
+        if (second_slot(static_cast<u32>(to)))
+            return fail(EINVAL, "jump into the middle of ldimm64 insn {}", to);
+        flow_.targets[i] = static_cast<i32>(to);
+        return {};
+    }
+
+    Result<> check_reachable() const {
+        std::vector<u8> seen(count_, 0);
+        std::vector<u32> todo{0};
+        while (!todo.empty()) {
+            const u32 i = todo.back();
+            todo.pop_back();
+            if (seen[i] != 0) continue;
+            seen[i] = 1;
+            if (flow_.targets[i] >= 0) todo.push_back(static_cast<u32>(flow_.targets[i]));
+            const OpKind kind = row(i).kind;
+            if (kind == OpKind::exit || kind == OpKind::ja) continue;
+            todo.push_back(i + (kind == OpKind::ld_imm64 ? 2 : 1)); // exists: no function falls off its end
+        }
+        for (u32 i = 0; i < count_; ++i)
+            if (seen[i] == 0 && !second_slot(i)) return fail(EINVAL, "unreachable insn {}", i);
+        return {};
+    }
+
+    void mark_prune_points() {
+        flow_.prune_points[0] = 1;
+        for (u32 i = 0; i < count_; ++i) {
+            if (flow_.targets[i] >= 0) flow_.prune_points[static_cast<u32>(flow_.targets[i])] = 1;
+            if (flow_.ops[i] == Op::invalid) continue;
+            const OpKind kind = row(i).kind;
+            if (kind == OpKind::jump) flow_.prune_points[i] = 1;
+            if (kind == OpKind::call && insns_[i].src == kCallLocal) flow_.prune_points[i + 1] = 1;
+        }
+    }
+
+    /// Backwards to the fixed point, within each function by its order of insns.
+    void find_live_registers() {
+        flow_.live_registers.assign(count_, 0);
+        for (bool changed = true; changed;) {
+            changed = false;
+            for (u32 i = count_; i-- > 0;) {
+                if (flow_.ops[i] == Op::invalid) continue;
+                const OpKind kind = row(i).kind;
+                u16 after = 0;
+                if (kind != OpKind::exit && kind != OpKind::ja)
+                    after = flow_.live_registers[i + (kind == OpKind::ld_imm64 ? 2 : 1)];
+                if (kind == OpKind::jump || kind == OpKind::ja)
+                    after |= flow_.live_registers[static_cast<u32>(flow_.targets[i])];
+                const RegisterUse use = register_use(row(i), insns_[i]);
+                const u16 before = static_cast<u16>((after & ~use.writes) | use.reads | bit(R10));
+                changed |= before != flow_.live_registers[i];
+                flow_.live_registers[i] = before;
+            }
+        }
+    }
+
+    std::span<const Insn> insns_;
+    u32 count_;
+    ControlFlow flow_;
+};
+
+} // namespace
+
+u32 ControlFlow::function_of(u32 insn) const {
+    const auto after = std::upper_bound(functions.begin(), functions.end(), insn,
+                                        [](u32 i, const Subprogram& f) { return i < f.begin; });
+    return static_cast<u32>(after - functions.begin()) - 1;
+}
+
+Result<ControlFlow> analyse_control_flow(std::span<const Insn> insns) { return Analysis(insns).run(); }
+
+RegisterUse register_use(const OpcodeInfo& row, const Insn& insn) {
+    const u16 dst = bit(insn.dst);
+    const u16 src = bit(insn.src);
+    switch (row.kind) {
+    case OpKind::alu: {
+        const bool replaces = row.code == Code::mov || row.code == Code::movsx8 ||
+                              row.code == Code::movsx16 || row.code == Code::movsx32;
+        u16 reads = replaces ? u16{0} : dst;
+        if (row.operand == Operand::reg) reads |= src;
+        return {reads, dst};
+    }
+    case OpKind::endian: return {dst, dst};
+    case OpKind::ldx: return {src, dst};
+    case OpKind::st: return {dst, 0};
+    case OpKind::stx: return {static_cast<u16>(dst | src), 0};
+    case OpKind::atomic: {
+        const bool compares = row.code == Code::cmpxchg;
+        const u16 reads = static_cast<u16>(dst | src | (compares ? bit(R0) : 0));
+        if (row.operand != Operand::fetch) return {reads, 0};
+        return {reads, compares ? bit(R0) : src};
+    }
+    case OpKind::jump: return {static_cast<u16>(dst | (row.operand == Operand::reg ? src : 0)), 0};
+    case OpKind::ja: return {};
+    case OpKind::call: return {static_cast<u16>(kCallerSaved & ~bit(R0)), kCallerSaved};
+    case OpKind::exit: return {bit(R0), 0};
+    case OpKind::ld_imm64: return {0, dst};
+    case OpKind::ld_abs: return {bit(R6), kCallerSaved};
+    case OpKind::ld_ind: return {static_cast<u16>(bit(R6) | src), kCallerSaved};
+    case OpKind::lowered: return {};
+    }
+    return {};
+}
+
+} // namespace xdplane

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Copyright (c) 2026, the xdplane authors
+#include <cctype>
+#include <cstdio>
+#include <gtest/gtest.h>
+
+#include "tests/support/verifier_cases.h"
+
+/// Each case of tests/verifier/*.data is a test of its own.
+namespace xdplane::test {
+namespace {
+
+class CaseTest : public testing::Test {
+public:
+    explicit CaseTest(VerifierCase one) : case_(std::move(one)) {}
+
+    void TestBody() override {
+        auto request = make_request(case_);
+        ASSERT_TRUE(request) << request.error().message;
+        VerifierLog log;
+        log.level = kLogVerbose;
+        const auto program = verify(std::move(*request), log);
+        if (case_.accept) {
+            EXPECT_TRUE(program) << log.text;
+            return;
+        }
+        ASSERT_FALSE(program) << "accepted\n" << log.text;
+        EXPECT_NE(log.text.find(case_.message), std::string::npos)
+            << "expected: " << case_.message << "\nreason: " << log.reason << "\n"
+            << log.text;
+        EXPECT_EQ(program.error().message, log.reason);
+        EXPECT_GT(program.error().code, 0);
+        EXPECT_NE(log.reason.find_first_not_of(" \n"), std::string::npos);
+        EXPECT_EQ(log.reason.find("verifier bug"), std::string::npos);
+    }
+
+private:
+    VerifierCase case_;
+};
+
+std::string test_name(const std::string& text) {
+    std::string out;
+    for (const char c : text) out += std::isalnum(static_cast<unsigned char>(c)) != 0 ? c : '_';
+    return out;
+}
+
+} // namespace
+} // namespace xdplane::test
+
+int main(int argc, char** argv) {
+    using namespace xdplane::test;
+    testing::InitGoogleTest(&argc, argv);
+    auto cases = read_cases(XDPLANE_SOURCE_ROOT "/tests/verifier");
+    if (!cases) {
+        std::fprintf(stderr, "%s\n", cases.error().message.c_str());
+        return 1;
+    }
+    for (const VerifierCase& one : *cases)
+        testing::RegisterTest(("Verifier_" + test_name(one.file)).c_str(), test_name(one.name).c_str(),
+                              nullptr, nullptr, __FILE__, __LINE__,
+                              [one]() -> testing::Test* { return new CaseTest(one); });
+    return RUN_ALL_TESTS();
+}
