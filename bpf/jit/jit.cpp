@@ -12,7 +12,7 @@ class JitExecutable final : public Executable {
 public:
     JitExecutable(CodeMemory memory, const MachineCode& code, std::vector<std::shared_ptr<Map>> maps)
         : memory_(std::move(memory)), maps_(std::move(maps)) {
-        const u8* const base = memory_.bytes().data();
+        u8* const base = const_cast<u8*>(memory_.bytes().data()); // function pointers are not const
         entry.run = reinterpret_cast<decltype(entry.run)>(base + code.run_offset);
         entry.run_burst = reinterpret_cast<decltype(entry.run_burst)>(base + code.run_burst_offset);
         entry.tail_entry = base + code.tail_offset;
