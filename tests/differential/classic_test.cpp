@@ -35,11 +35,11 @@ std::unique_ptr<Executable> load(const std::vector<Insn>& insns, bool with_jit, 
 }
 
 u32 run(const Executable& executable, std::vector<u8>& packet, u32 wire_len) {
-    std::vector<u8> frame(kHeadroom + packet.size() + kFrameTail);
-    std::copy(packet.begin(), packet.end(), frame.begin() + kHeadroom);
+    const auto frame = std::make_unique<u8[]>(kHeadroom + packet.size()); // exact, so that ASan sees overruns
+    for (std::size_t i = 0; i < packet.size(); ++i) frame[kHeadroom + i] = packet[i];
     XdpBuff buff{};
-    buff.hard_start = frame.data();
-    buff.data = buff.data_meta = frame.data() + kHeadroom;
+    buff.hard_start = frame.get();
+    buff.data = buff.data_meta = frame.get() + kHeadroom;
     buff.data_end = buff.data + packet.size();
     buff.frame_end = buff.data_end;
     buff.wire_len = wire_len;
