@@ -36,7 +36,11 @@ u64 csum_diff(u64 from, u64 from_size, u64 to, u64 to_size, u64 seed) noexcept {
     const u32 new_size = static_cast<u32>(to_size);
     u32 sum = static_cast<u32>(seed);
     if (new_size != 0) sum = add(sum, sum_of(reinterpret_cast<const void*>(to), new_size));
-    if (old_size != 0) sum = add(sum, ~sum_of(reinterpret_cast<const void*>(from), old_size));
+    if (old_size != 0) {
+        // Zero has two forms; which one comes out is Linux's choice, which differs between these two.
+        const u32 old = sum_of(reinterpret_cast<const void*>(from), old_size);
+        sum = new_size != 0 ? add(sum, ~old) : ~add(~sum, old);
+    }
     return (sum + std::rotl(sum, 16)) >> 16;
 }
 

@@ -1,30 +1,34 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Copyright (c) 2026, the xdplane authors
-#include <ctime>
+#include "bpf/helpers/clock.h"
+
 #include <linux/bpf.h>
 
 #include "bpf/helpers/rows.h"
 #include "bpf/run/run_context.h"
 
 namespace xdplane {
-namespace {
 
-/// CONFIG_HZ of Debian's kernels.
-constexpr u64 kNanosecondsPerJiffy = 1'000'000'000 / 250;
-
-/// The run's clock: in replay every clock is the capture's, whose epoch is the capture's too.
-u64 now(clockid_t clock) noexcept {
+u64 run_clock_ns(clockid_t clock) noexcept {
+    // In replay every clock is the capture's, and so is its epoch.
     if (t_run.clock == Clock::capture) return t_run.packet ? t_run.packet->timestamp_ns : 0;
     timespec time{};
     ::clock_gettime(clock, &time); // vDSO: no system call
     return static_cast<u64>(time.tv_sec) * 1'000'000'000 + static_cast<u64>(time.tv_nsec);
 }
 
-u64 ktime_get_ns(u64, u64, u64, u64, u64) noexcept { return now(CLOCK_MONOTONIC); }
-u64 ktime_get_boot_ns(u64, u64, u64, u64, u64) noexcept { return now(CLOCK_BOOTTIME); }
-u64 ktime_get_coarse_ns(u64, u64, u64, u64, u64) noexcept { return now(CLOCK_MONOTONIC_COARSE); }
-u64 ktime_get_tai_ns(u64, u64, u64, u64, u64) noexcept { return now(CLOCK_TAI); }
-u64 jiffies64(u64, u64, u64, u64, u64) noexcept { return now(CLOCK_MONOTONIC_COARSE) / kNanosecondsPerJiffy; }
+namespace {
+
+/// CONFIG_HZ of Debian's kernels.
+constexpr u64 kNanosecondsPerJiffy = 1'000'000'000 / 250;
+
+u64 ktime_get_ns(u64, u64, u64, u64, u64) noexcept { return run_clock_ns(CLOCK_MONOTONIC); }
+u64 ktime_get_boot_ns(u64, u64, u64, u64, u64) noexcept { return run_clock_ns(CLOCK_BOOTTIME); }
+u64 ktime_get_coarse_ns(u64, u64, u64, u64, u64) noexcept { return run_clock_ns(CLOCK_MONOTONIC_COARSE); }
+u64 ktime_get_tai_ns(u64, u64, u64, u64, u64) noexcept { return run_clock_ns(CLOCK_TAI); }
+u64 jiffies64(u64, u64, u64, u64, u64) noexcept {
+    return run_clock_ns(CLOCK_MONOTONIC_COARSE) / kNanosecondsPerJiffy;
+}
 
 constexpr HelperProto clock_row(u32 id, const char* name, HelperFn fn) {
     return {.id = id,
