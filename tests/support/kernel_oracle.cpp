@@ -88,7 +88,7 @@ Result<UniqueFd> load(u32 type, std::span<const Insn> insns) {
 
 Result<Run> run(int program, std::span<const u8> packet) {
     Run run;
-    run.packet.resize(packet.size() + 256);
+    run.packet.resize(4096); // a program may let it grow to the end of the frame
     bpf_attr attr = empty_attr();
     attr.test.prog_fd = static_cast<u32>(program);
     attr.test.data_in = address(packet.data());
