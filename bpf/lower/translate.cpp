@@ -104,10 +104,13 @@ private:
             address(insn.dst, facts.map);
             return {};
         case kMapValue:
-        case kMapIndexValue:
+        case kMapIndexValue: {
             if (facts.map == nullptr || facts.map->ops().direct_value == nullptr) break;
-            address(insn.dst, facts.map->ops().direct_value(*facts.map) + facts.value_offset);
+            const u8* const value = facts.map->ops().direct_value(*facts.map);
+            if (value == nullptr) break;
+            address(insn.dst, value + facts.value_offset);
             return {};
+        }
         case kCodeAddr:
             add(Op::ld_imm64, insn.dst, 0, facts.target, 0);
             out_.back().insn.flags = kCodePointer;

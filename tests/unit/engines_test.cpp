@@ -352,7 +352,8 @@ Result<> run_jit(const LoweredProgram& program, bool bmi2) {
     const Result<CodeMemory> memory = CodeMemory::seal(*code);
     if (!memory) return fail(memory.error());
     Entry entry;
-    entry.run = reinterpret_cast<decltype(entry.run)>(memory->bytes().data() + code->run_offset);
+    u8* const base = const_cast<u8*>(memory->bytes().data()); // function pointers are not const
+    entry.run = reinterpret_cast<decltype(entry.run)>(base + code->run_offset);
     return run_entry(entry);
 }
 
