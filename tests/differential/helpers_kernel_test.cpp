@@ -45,7 +45,6 @@ std::string describe(const std::vector<Call>& calls) {
 struct Outcome {
     u32 digest; ///< of every return value and of the buffer
     std::vector<u8> packet;
-    friend bool operator==(const Outcome&, const Outcome&) = default;
 };
 
 std::vector<Insn> assemble(const std::vector<Call>& calls, const std::array<u64, kBuffer / 8>& buffer) {

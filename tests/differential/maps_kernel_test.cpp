@@ -243,14 +243,15 @@ TEST_F(MapsKernel, RandomOperationsGiveTheSameCodesAndContents) {
     for (const u32 type : {BPF_MAP_TYPE_HASH, BPF_MAP_TYPE_PERCPU_HASH})
         for (const u32 key_size : {1U, 4U, 8U, 13U, 40U})
             for (const u32 value_size : {1U, 8U, 61U})
-                for (const u32 max_entries : {1U, 7U, 40U})
-                    // Without preallocation: a kernel that preallocates has elements to spare per CPU.
+                for (const u32 max_entries : {1U, 7U, 40U}) {
+                    ++seed;
                     compare_operations({.type = type,
                                         .key_size = key_size,
                                         .value_size = value_size,
                                         .max_entries = max_entries,
                                         .flags = seed % 2 == 0 ? u32{BPF_F_NO_PREALLOC} : 0U},
-                                       seed++);
+                                       seed);
+                }
 }
 
 TEST_F(MapsKernel, ProgArraysHaveTheSameKeysAndDeletes) {

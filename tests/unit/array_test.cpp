@@ -2,9 +2,12 @@
 // Copyright (c) 2026, the xdplane authors
 #include "bpf/maps/array.h"
 
+#include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <gtest/gtest.h>
 #include <sys/mman.h>
+#include <thread>
 #include <vector>
 
 #include "bpf/run/run_context.h"
@@ -115,6 +118,43 @@ TEST(Array, KeysAreEveryIndexInOrder) {
     key = 1000;
     ASSERT_EQ(map->ops().next_key(*map, &key, &key), 0);
     EXPECT_EQ(key, 0U);
+}
+
+// Workers and control thread on the same entries: words never tear, and each CPU's values are its own.
+TEST(Array, WorkersAndControlThreadAtOnce) {
+    const auto shared = make(spec(BPF_MAP_TYPE_ARRAY, 16, 4));
+    const auto percpu = make(spec(BPF_MAP_TYPE_PERCPU_ARRAY, 8, 4));
+    const u32 workers = std::min(num_possible_cpus(), 4U);
+    constexpr u64 kRounds = 20'000;
+    std::atomic<u32> running{workers};
+    std::vector<std::thread> threads;
+    for (u32 cpu = 0; cpu < workers; ++cpu)
+        threads.emplace_back([&, cpu] {
+            t_run.cpu = cpu;
+            for (u64 i = 1; i <= kRounds; ++i) {
+                const u32 key = i % 4;
+                const u64 half = (i & 0xffffffff) | (i << 32);
+                const u64 value[2] = {half, half};
+                EXPECT_EQ(shared->ops().update(*shared, &key, value, BPF_ANY), 0);
+                const u64 count = *static_cast<u64*>(percpu->ops().lookup(*percpu, &key)) + 1;
+                EXPECT_EQ(percpu->ops().update(*percpu, &key, &count, BPF_ANY), 0);
+            }
+            running.fetch_sub(1);
+        });
+    std::vector<u64> all(num_possible_cpus());
+    while (running.load() != 0) {
+        for (u32 key = 0; key < 4; ++key) {
+            u64 value[2];
+            ASSERT_EQ(shared->ops().copy_value(*shared, &key, value, 0), 0);
+            for (const u64 word : value) ASSERT_EQ(word >> 32, word & 0xffffffff);
+            ASSERT_EQ(percpu->ops().copy_value(*percpu, &key, all.data(), 0), 0);
+        }
+    }
+    for (std::thread& thread : threads) thread.join();
+    for (u32 key = 0; key < 4; ++key) {
+        ASSERT_EQ(percpu->ops().copy_value(*percpu, &key, all.data(), 0), 0);
+        for (u32 cpu = 0; cpu < workers; ++cpu) EXPECT_EQ(all[cpu], kRounds / 4);
+    }
 }
 
 // The limits that a kernel of another size of memory would answer differently.
