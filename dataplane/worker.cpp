@@ -44,7 +44,8 @@ bool fill(XdpBuff& packet, rte_mbuf& mbuf, u32 ifindex, u32 queue, QueueStats& s
         stats.drops[static_cast<u32>(Drop::no_room)].add(1);
         return false;
     }
-    packet = XdpBuff{};
+    // The first cache line field by field; the second in one go, which is 4 stores where `XdpBuff{}` is a
+    // `rep stos`, at 8 ns per packet.
     packet.data = data;
     packet.data_end = data + mbuf.data_len;
     packet.data_meta = data;
@@ -55,6 +56,9 @@ bool fill(XdpBuff& packet, rte_mbuf& mbuf, u32 ifindex, u32 queue, QueueStats& s
     packet.wire_len = mbuf.data_len;
     packet.ingress_ifindex = ifindex;
     packet.rx_queue = queue;
+    packet.verdict = kAborted;
+    packet.timestamp_ns = 0;
+    std::memset(&packet.index, 0, sizeof packet - offsetof(XdpBuff, index));
     packet.origin = &mbuf;
     if (mbuf.data_len >= 14) std::memcpy(&packet.protocol, data + 12, 2);
     return true;
