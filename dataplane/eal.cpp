@@ -3,6 +3,7 @@
 #include "dataplane/eal.h"
 
 #include <algorithm>
+#include <array>
 #include <cstdio>
 #include <fcntl.h>
 #include <fstream>
@@ -11,6 +12,7 @@
 #include <rte_errno.h>
 #include <rte_log.h>
 #include <sched.h>
+#include <sys/mman.h>
 
 #include "bpf/base/unique_fd.h"
 
@@ -89,26 +91,47 @@ std::string without_function(const std::string& line) {
     return line;
 }
 
-/// EAL answers a wrong argument with pages of usage on stdout, where our own output belongs.
-class SilentStdout {
+/// EAL answers a wrong argument with pages of usage on stdout and lines on stderr, before it logs anything.
+/// Takes both as long as it lives, so that one line can be made of them.
+class TakeOutput {
 public:
-    explicit SilentStdout(bool silent) {
-        if (!silent) return;
-        std::fflush(stdout);
-        saved_ = UniqueFd(dup(STDOUT_FILENO));
-        const UniqueFd null(open("/dev/null", O_WRONLY | O_CLOEXEC));
-        if (saved_ && null) dup2(null.get(), STDOUT_FILENO);
+    explicit TakeOutput(bool take) {
+        if (!take) return;
+        taken_ = UniqueFd(memfd_create("eal-output", MFD_CLOEXEC));
+        for (std::size_t i = 0; taken_ && i < kStreams.size(); ++i) {
+            std::fflush(i == 0 ? stdout : stderr);
+            saved_[i] = UniqueFd(dup(kStreams[i]));
+            const int to = kStreams[i] == STDERR_FILENO ? taken_.get() : null_.get();
+            if (saved_[i] && to >= 0) dup2(to, kStreams[i]);
+        }
     }
-    ~SilentStdout() {
-        if (!saved_) return;
-        std::fflush(stdout);
-        dup2(saved_.get(), STDOUT_FILENO);
+    ~TakeOutput() { give_back(); }
+    TakeOutput(const TakeOutput&) = delete;
+    TakeOutput& operator=(const TakeOutput&) = delete;
+
+    void give_back() {
+        for (std::size_t i = 0; i < kStreams.size(); ++i) {
+            if (!saved_[i]) continue;
+            std::fflush(i == 0 ? stdout : stderr);
+            dup2(saved_[i].get(), kStreams[i]);
+            saved_[i] = UniqueFd();
+        }
     }
-    SilentStdout(const SilentStdout&) = delete;
-    SilentStdout& operator=(const SilentStdout&) = delete;
+    /// The first line written to stderr, without the program's name; empty if there was none.
+    [[nodiscard]] std::string first_error() const {
+        std::array<char, 512> text{};
+        const ssize_t size = taken_ ? pread(taken_.get(), text.data(), text.size(), 0) : 0;
+        std::string_view line(text.data(), size > 0 ? static_cast<std::size_t>(size) : 0);
+        line = line.substr(0, line.find('\n'));
+        const std::string_view name = "xdplane: ";
+        return std::string(line.starts_with(name) ? line.substr(name.size()) : line);
+    }
 
 private:
-    UniqueFd saved_;
+    static constexpr std::array<int, 2> kStreams{STDOUT_FILENO, STDERR_FILENO};
+    UniqueFd null_{open("/dev/null", O_WRONLY | O_CLOEXEC)};
+    UniqueFd taken_;
+    std::array<UniqueFd, 2> saved_;
 };
 
 } // namespace
@@ -134,8 +157,9 @@ Result<> start_eal(std::vector<std::string> arguments, u32 workers, std::vector<
     if (!has_option(arguments, {"--in-memory", "--no-shconf", "--file-prefix", "--proc-type"}))
         arguments.emplace_back(has_option(arguments, {"--no-huge"}) ? "--no-shconf" : "--in-memory");
     if (!has_option(arguments, {"--no-telemetry", "--telemetry"})) arguments.emplace_back("--no-telemetry");
-    if (!has_option(arguments, {"--log-level"})) {
-        arguments.insert(arguments.end(), {"--log-level", "*:error"});
+    const bool talkative = has_option(arguments, {"--log-level", "-h", "--help", "-v"});
+    if (!talkative) {
+        rte_log_set_level_pattern("*", RTE_LOG_ERR);
         FILE* log = fopencookie(nullptr, "w",
                                 {.read = nullptr, .write = keep_log, .seek = nullptr, .close = nullptr});
         if (log != nullptr) {
@@ -148,15 +172,17 @@ Result<> start_eal(std::vector<std::string> arguments, u32 workers, std::vector<
     std::string program = "xdplane";
     argv.push_back(program.data());
     for (std::string& argument : arguments) argv.push_back(argument.data());
-    int error = 0;
-    {
-        const SilentStdout silent(!has_option(arguments, {"-h", "--help", "-v"}));
-        if (rte_eal_init(static_cast<int>(argv.size()), argv.data()) < 0) error = rte_errno;
-    }
-    if (error != 0) {
-        const std::string logged = take_eal_log();
+    TakeOutput output(!talkative);
+    const int started = rte_eal_init(static_cast<int>(argv.size()), argv.data());
+    const int error = rte_errno;
+    output.give_back();
+    if (started < 0) {
+        std::string reason = output.first_error();
+        // getopt's complaints are ours to hand on; "FATAL: ..." is the end of a story that the log begins.
+        if (const std::string logged = take_eal_log(); !logged.empty() && !reason.contains("option"))
+            reason = logged;
         return fail(error, "DPDK does not start with '{}': {}", fmt::join(arguments, " "),
-                    logged.empty() ? rte_strerror(error) : logged);
+                    reason.empty() ? rte_strerror(error) : reason);
     }
     return {};
 }
