@@ -26,5 +26,31 @@ void set_engine(Engine engine);
 /// keeps the object alive beyond its fds.
 [[nodiscard]] std::shared_ptr<Map> map_from_fd(int fd);
 [[nodiscard]] std::shared_ptr<const Program> program_from_fd(int fd);
+[[nodiscard]] std::shared_ptr<const Btf> btf_from_fd(int fd);
+
+/// close(2) for an fd of bpf_syscall(). In binaries linked with libbpf_dep the wrapped close() does the same.
+void close_object_fd(int fd);
+
+/// For the wrapped libc calls: encloses the close(2) of any fd, and lets go of the object afterwards if this
+/// was its last fd.
+class ClosingFd {
+public:
+    explicit ClosingFd(int fd);
+    ~ClosingFd();
+    ClosingFd(const ClosingFd&) = delete;
+    ClosingFd& operator=(const ClosingFd&) = delete;
+
+private:
+    std::shared_ptr<void> object_;
+};
+/// For the wrapped libc calls: `copy` is a new number for what `fd` names.
+void object_fd_duplicated(int fd, int copy);
+
+/// A new fd for a map that lives already; close it with close_object_fd(). Error: EMFILE and its like.
+[[nodiscard]] Result<int> open_map_fd(const std::shared_ptr<Map>& map);
+
+/// What mmap(2) of an object's fd would answer: 0 if the mapping may be made on the fd itself, 1 if the fd is
+/// none of ours, or -errno.
+[[nodiscard]] int check_object_mmap(int fd, int protection, int flags);
 
 } // namespace xdplane
