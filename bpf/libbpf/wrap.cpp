@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Copyright (c) 2026, the xdplane authors
+//
+// The libc calls of stock libbpf, wrapped at link time (ld --wrap): bpf(2) goes to bpf_syscall(), everything
+// else to libc. The calls of the whole binary pass here, so each wrapper is cheap where no object is
+// concerned.
+#include <cerrno>
+#include <cstdarg>
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/types.h>
+
+#include "bpf/libbpf/wrap.h"
+#include "bpf/syscall/bpf_system.h"
+
+extern "C" {
+long __real_syscall(long number, ...);
+void* __real_mmap(void* address, size_t size, int protection, int flags, int fd, off_t offset);
+int __real_close(int fd);
+int __real_dup3(int fd, int copy, int flags);
+int __real_fcntl64(int fd, int command, ...);
+
+long __wrap_syscall(long number, ...);
+void* __wrap_mmap(void* address, size_t size, int protection, int flags, int fd, off_t offset);
+void* __wrap_mmap64(void* address, size_t size, int protection, int flags, int fd, off_t offset);
+int __wrap_close(int fd);
+int __wrap_dup3(int fd, int copy, int flags);
+int __wrap_fcntl64(int fd, int command, ...);
+}
+
+namespace xdplane {
+
+bool libbpf_is_wrapped() { return true; }
+
+} // namespace xdplane
+
+long __wrap_syscall(long number, ...) {
+    va_list list;
+    va_start(list, number);
+    long a[6];
+    for (long& argument : a) argument = va_arg(list, long);
+    va_end(list);
+    if (number != __NR_bpf) return __real_syscall(number, a[0], a[1], a[2], a[3], a[4], a[5]);
+    const long result = xdplane::bpf_syscall(static_cast<xdplane::u32>(a[0]), reinterpret_cast<void*>(a[1]),
+                                             static_cast<xdplane::u32>(a[2]));
+    if (result >= 0) return result;
+    errno = static_cast<int>(-result);
+    return -1;
+}
+
+void* __wrap_mmap(void* address, size_t size, int protection, int flags, int fd, off_t offset) {
+    if (fd >= 0 && (flags & MAP_ANONYMOUS) == 0) {
+        const int answer = xdplane::check_object_mmap(fd, protection, flags);
+        if (answer < 0) {
+            errno = -answer;
+            return MAP_FAILED;
+        }
+    }
+    return __real_mmap(address, size, protection, flags, fd, offset);
+}
+
+// The same call where off_t has 64 bits, as everywhere here.
+void* __wrap_mmap64(void* address, size_t size, int protection, int flags, int fd, off_t offset) {
+    static_assert(sizeof(off_t) == 8);
+    return __wrap_mmap(address, size, protection, flags, fd, offset);
+}
+
+int __wrap_close(int fd) {
+    const xdplane::ClosingFd closing(fd);
+    return __real_close(fd);
+}
+
+int __wrap_dup3(int fd, int copy, int flags) {
+    const int result = __real_dup3(fd, copy, flags);
+    if (result >= 0) xdplane::object_fd_duplicated(fd, result);
+    return result;
+}
+
+int __wrap_fcntl64(int fd, int command, ...) {
+    va_list list;
+    va_start(list, command);
+    void* argument = va_arg(list, void*);
+    va_end(list);
+    const int result = __real_fcntl64(fd, command, argument);
+    if (result >= 0 && (command == F_DUPFD || command == F_DUPFD_CLOEXEC))
+        xdplane::object_fd_duplicated(fd, result);
+    return result;
+}
