@@ -28,14 +28,14 @@ struct JitBackend {
     std::string_view name; ///< "x86-64"
     bool host;             ///< runs on this machine
     Result<MachineCode> (*compile)(const LoweredProgram&);
-    /// Code memory does not move afterwards and is never writable and executable at once.
 };
 
 [[nodiscard]] std::span<const JitBackend> jit_backends();
 /// The host's backend; null where there is none (then the interpreter is the only engine).
 [[nodiscard]] const JitBackend* host_backend();
 
-/// Machine code placed in memory: written, then sealed read+execute. Freed with its owner.
+/// Machine code placed in memory: written, then sealed read+execute, never writable and executable at once.
+/// It does not move, and is freed with its owner.
 class CodeMemory {
 public:
     static Result<CodeMemory> seal(const MachineCode& code);
