@@ -86,6 +86,20 @@ Result<UniqueFd> load(u32 type, std::span<const Insn> insns) {
     return fail(fd.error().code, "{}\n{}", fd.error().message, text);
 }
 
+std::string verifier_log(u32 type, std::span<const Insn> insns) {
+    std::vector<char> log(1 << 22);
+    bpf_attr attr = empty_attr();
+    attr.prog_type = type;
+    attr.insns = address(insns.data());
+    attr.insn_cnt = static_cast<u32>(insns.size());
+    attr.license = address("GPL");
+    attr.log_level = 2;
+    attr.log_buf = address(log.data());
+    attr.log_size = static_cast<u32>(log.size());
+    if (const Result<int> fd = bpf(BPF_PROG_LOAD, attr, "PROG_LOAD"); fd) UniqueFd closes(*fd);
+    return log.data();
+}
+
 Result<Run> run(int program, std::span<const u8> packet) {
     Run run;
     run.packet.resize(4096); // a program may let it grow to the end of the frame

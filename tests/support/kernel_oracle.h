@@ -23,6 +23,9 @@ namespace xdplane::kernel {
 /// PROG_LOAD with a GPL licence; on refusal the error holds the end of the verifier's log.
 [[nodiscard]] Result<UniqueFd> load(u32 type, std::span<const Insn> insns);
 
+/// The verifier's log of level 2: every insn it walks. Refusal is no error here.
+[[nodiscard]] std::string verifier_log(u32 type, std::span<const Insn> insns);
+
 struct Run {
     u32 result = 0;
     std::vector<u8> packet; ///< as the program left it
