@@ -127,6 +127,42 @@ void compare_engines(const RandomProgram& program, const Outcome& input, Outcome
     }
 }
 
+/// The way that programs really take: verified, with a map of ours, and lowered by what was proved.
+void check_verified(u64 seed) {
+    const RandomProgram program = generate_program(seed);
+    SCOPED_TRACE(fmt::format("XDPLANE_RANDOM_SEED={} XDPLANE_RANDOM_PROGRAMS=1\n{}", seed, listing(program)));
+    const Outcome input = make_input(seed);
+    Outcome reference;
+    compare_engines(program, input, reference);
+
+    MapSpec spec;
+    spec.type = BPF_MAP_TYPE_ARRAY;
+    spec.key_size = 4;
+    spec.value_size = RandomProgram::kMapBytes;
+    spec.max_entries = 1;
+    const Result<std::shared_ptr<Map>> map = create_map(spec);
+    ASSERT_TRUE(map) << map.error().message;
+    VerifyRequest request;
+    request.type = find_program_type(BPF_PROG_TYPE_XDP);
+    request.insns = program.for_bpf(0);
+    request.map_by_fd = [&map](i32) -> Result<std::shared_ptr<Map>> { return *map; };
+    VerifierLog log;
+    log.level = kLogBasic;
+    const Result<VerifiedProgram> verified = verify(request, log);
+    ASSERT_TRUE(verified) << verified.error().message << "\n"
+                          << log.text.substr(log.text.size() - std::min<std::size_t>(log.text.size(), 3000));
+    const std::span<u8> value((*map)->ops().direct_value(**map), RandomProgram::kMapBytes);
+    for (const TestEngine& engine : test_engines()) {
+        Result<LoweredProgram> lowered = lower(*verified);
+        ASSERT_TRUE(lowered) << lowered.error().message;
+        const auto executable = engine.make(std::move(*lowered));
+        ASSERT_TRUE(executable) << executable.error().message;
+        for (const bool burst : {false, true})
+            expect_same(run_engine((*executable)->entry, value, input, burst), reference,
+                        fmt::format("verified, {} {}", engine.name, burst ? "burst" : "scalar"));
+    }
+}
+
 void check_engines(u64 seed) {
     const RandomProgram program = generate_program(seed);
     SCOPED_TRACE(fmt::format("XDPLANE_RANDOM_SEED={} XDPLANE_RANDOM_PROGRAMS=1\n{}", seed, listing(program)));
@@ -175,6 +211,7 @@ int main(int argc, char** argv) {
     for (u64 i = 0; i < programs; i += kProgramsPerCase) {
         const u64 count = std::min<u64>(kProgramsPerCase, programs - i);
         add_slice("RandomProgramsEngines", seed + i, count, false, check_engines);
+        add_slice("RandomProgramsVerified", seed + i, count, false, check_verified);
         add_slice("RandomProgramsKernel", seed + i, count, true, check_kernel);
     }
     return RUN_ALL_TESTS();
