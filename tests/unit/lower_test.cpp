@@ -290,6 +290,66 @@ TEST(LowerTailCalls, KnowTheirMapAndIndexWhereTheyWereProved) {
     EXPECT_TRUE(known->functions()[0].tail_calls);
 }
 
+// --- what the verifier proves ---
+
+/// Verified as an XDP program with these maps, fd by position.
+std::string verified_listing(std::string_view text, const std::vector<std::shared_ptr<Map>>& maps = {}) {
+    VerifyRequest request;
+    request.type = find_program_type(BPF_PROG_TYPE_XDP);
+    Result<std::vector<Insn>> insns = assemble(text);
+    if (!insns) return "error: " + insns.error().message;
+    request.insns = std::move(*insns);
+    request.gpl_compatible = true;
+    request.map_by_fd = [maps](i32 fd) -> Result<std::shared_ptr<Map>> {
+        if (fd < 0 || static_cast<std::size_t>(fd) >= maps.size()) return fail(EBADF, "no map");
+        return maps[static_cast<std::size_t>(fd)];
+    };
+    VerifierLog log;
+    const Result<VerifiedProgram> program = verify(std::move(request), log);
+    return program ? listing(lower(*program)) : "refused: " + log.reason;
+}
+
+TEST(LowerVerified, PacketsAreReachedThroughXdpBuff) {
+    EXPECT_EQ(verified_listing(R"(
+        r0 = 2
+        r2 = *(u32 *)(r1 + 0)
+        r3 = *(u32 *)(r1 + 4)
+        r4 = r2
+        r4 += 14
+        if r4 > r3 goto out
+        r0 = *(u16 *)(r2 + 12)
+    out:
+        exit)"),
+              "r0 = 2; r2 = *(u64 *)(r1 + 0); r3 = *(u64 *)(r1 + 8); r4 = r2; r4 += 14; "
+              "if r4 > r3 goto 7; r0 = *(u16 *)(r2 + 12); exit");
+}
+
+TEST(LowerVerified, CodeThatCannotRunIsGone) {
+    EXPECT_EQ(verified_listing(R"(
+        r1 = 5
+        if r1 == 5 goto yes
+        r0 = 1
+        exit
+    yes:
+        if r1 > 7 goto no
+        r0 = 2
+        exit
+    no:
+        r0 = 3
+        exit)"),
+              "r1 = 5; r0 = 2; exit");
+}
+
+TEST(LowerVerified, TailCallsWithAConstantIndexAreKnown) {
+    const std::shared_ptr<Map> progs = make_map(BPF_MAP_TYPE_PROG_ARRAY, 4);
+    EXPECT_EQ(verified_listing("r2 = map[fd:0]\nr3 = 2\ncall #12\nr0 = 1\nexit", {progs}),
+              fmt::format("r2 = {:#x} ll; r3 = 2; tail call map 0 index 2; r0 = 1; exit",
+                          reinterpret_cast<std::uintptr_t>(progs.get())));
+    EXPECT_EQ(verified_listing("r2 = map[fd:0]\nr3 = *(u32 *)(r1 + 16)\ncall #12\nr0 = 1\nexit", {progs}),
+              fmt::format("r2 = {:#x} ll; r3 = *(u32 *)(r1 + {}); tail call map 0 index ?; r0 = 1; exit",
+                          reinterpret_cast<std::uintptr_t>(progs.get()), offsetof(XdpBuff, rx_queue)));
+}
+
 // --- text ---
 
 TEST(LowerDisassembly, ReadsLikeTheProgram) {
