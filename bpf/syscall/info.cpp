@@ -176,7 +176,7 @@ long obj_get_info_by_fd(Call& call) {
     if (const auto* program = std::get_if<std::shared_ptr<const Program>>(&object))
         return program_info(call, *program);
     if (const auto* btf = std::get_if<std::shared_ptr<const Btf>>(&object)) return btf_info(call, **btf);
-    return is_open(fd) ? -EINVAL : -EBADF;
+    return is_open(fd) ? -EINVAL : -EBADFD;
 }
 
 long prog_get_next_id(Call& call) { return next_id(call, &ObjectTable::next_program_id); }

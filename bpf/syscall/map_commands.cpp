@@ -260,10 +260,11 @@ long map_lookup_and_delete_elem(Call& call) {
 }
 
 long map_freeze(Call& call) {
-    const auto map = object_from_fd<Map>(static_cast<i32>(call.attr.map_fd));
-    if (!map) return -map.error().code;
-    if ((*map)->frozen() || has_writable_mapping(**map)) return -EBUSY;
-    (*map)->freeze();
+    const auto t = target(call.attr.map_fd);
+    if (!t) return -t.error().code;
+    if (!t->access.write) return -EPERM; // frozen already, too
+    if (has_writable_mapping(*t->map)) return -EBUSY;
+    t->map->freeze();
     return 0;
 }
 
