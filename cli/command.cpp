@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Copyright (c) 2026, the xdplane authors
+#include "cli/command.h"
+
+#include <cstdio>
+#include <sstream>
+
+#include "bpf/jit/backend.h"
+#include "bpf/syscall/bpf_system.h"
+
+namespace xdplane::cli {
+
+namespace po = boost::program_options;
+
+bool Options::parse(const std::vector<std::string>& arguments, po::variables_map& values) {
+    visible.add_options()("help,h", "show this help");
+    po::options_description all;
+    all.add(visible).add(hidden);
+    const auto style = po::command_line_style::unix_style ^ po::command_line_style::allow_guessing;
+    po::store(po::command_line_parser(arguments).options(all).positional(positional).style(style).run(),
+              values);
+    if (values.count("help") != 0) {
+        std::ostringstream options;
+        options << visible;
+        fmt::print("usage: {}\n\n{}\n\n{}\n{}\n", usage, about, options.str(), examples);
+        return false;
+    }
+    po::notify(values);
+    return true;
+}
+
+void print_error(std::string_view message) {
+    std::string line(message);
+    // File names and libraries may bring what a terminal must not see.
+    for (char& c : line)
+        if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = ' ';
+    fmt::print(stderr, "xdplane: {}\n", line);
+}
+
+int failed(const Error& error) {
+    print_error(error.message);
+    return kFailure;
+}
+
+void use_engine(const std::string& name) {
+    if (name == "jit") {
+        if (host_backend() == nullptr) throw UsageError("--engine jit: there is no JIT for this machine");
+        set_engine(Engine::jit);
+    } else if (name == "interpreter") {
+        set_engine(Engine::interpreter);
+    } else {
+        throw UsageError(fmt::format("--engine {}: must be jit or interpreter", name));
+    }
+}
+
+} // namespace xdplane::cli

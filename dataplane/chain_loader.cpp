@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Copyright (c) 2026, the xdplane authors
+#include "dataplane/chain_loader.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <filesystem>
+#include <linux/bpf.h>
+#include <map>
+
+#include <fmt/ranges.h>
+
+namespace xdplane {
+namespace {
+
+/// The only XDP program of an object, or the one that is named.
+Result<std::string> choose_program(const Object& object, const std::string& wanted) {
+    std::vector<std::string> candidates;
+    for (const auto& program : object.programs()) {
+        if (!wanted.empty() && program.name == wanted) {
+            if (program.type != BPF_PROG_TYPE_XDP)
+                return fail(EINVAL, "{}: program '{}' (section {}) is no XDP program", object.file(), wanted,
+                            program.section);
+            return wanted;
+        }
+        if (program.type == BPF_PROG_TYPE_XDP) candidates.push_back(program.name);
+    }
+    if (!wanted.empty()) {
+        std::vector<std::string> names;
+        for (const auto& program : object.programs()) names.push_back(program.name);
+        return fail(ENOENT, "{}: no program '{}' (it has: {})", object.file(), wanted,
+                    fmt::join(names, ", "));
+    }
+    if (candidates.size() == 1) return candidates.front();
+    if (candidates.empty()) return fail(ENOENT, "{}: has no XDP program", object.file());
+    return fail(EINVAL, "{}: has {} XDP programs; name one, as in {}:{} (of: {})", object.file(),
+                candidates.size(), object.file(), candidates.front(), fmt::join(candidates, ", "));
+}
+
+/// A name that no stage has yet: a program that stands twice in a chain is counted twice.
+std::string unique_name(const std::vector<Stage>& stages, const std::string& name) {
+    const auto taken = [&stages](const std::string& candidate) {
+        return std::any_of(stages.begin(), stages.end(),
+                           [&candidate](const Stage& stage) { return stage.name == candidate; });
+    };
+    std::string unique = name;
+    for (u32 number = 2; taken(unique); ++number) unique = fmt::format("{}#{}", name, number);
+    return unique;
+}
+
+Result<> fill_maps(const StageConfig& config, const Object& object) {
+    for (const auto& [name, path] : config.maps) {
+        const auto map = object.map(name);
+        if (map == nullptr) return fail(ENOENT, "{}: no map '{}' (for {})", object.file(), name, path);
+        if (auto done = load_map({object_name(object.file()), name, map}, path); !done) return done;
+    }
+    return {};
+}
+
+} // namespace
+
+std::string object_name(const std::string& path) {
+    std::string name = std::filesystem::path(path).filename();
+    for (const std::string_view ending : {".bpf.o", ".o"})
+        if (name.ends_with(ending) && name.size() > ending.size()) {
+            name.resize(name.size() - ending.size());
+            break;
+        }
+    return name;
+}
+
+StageConfig parse_stage(const std::string& text) {
+    StageConfig stage;
+    const std::size_t colon = text.rfind(':');
+    std::error_code ignored;
+    if (colon == std::string::npos || text.find('/', colon) != std::string::npos ||
+        std::filesystem::exists(text, ignored)) {
+        stage.object = find_object(text);
+    } else {
+        stage.object = find_object(text.substr(0, colon));
+        stage.program = text.substr(colon + 1);
+    }
+    return stage;
+}
+
+Result<LoadedChain> load_chain(std::span<const StageConfig> configs, std::optional<Stage> first) {
+    LoadedChain loaded;
+    std::vector<Stage> stages;
+    if (first) stages.push_back(std::move(*first));
+
+    // Which programs of each file, before any of them is loaded.
+    std::map<std::string, Object*> by_path;
+    std::map<Object*, std::vector<std::string>> selected;
+    std::vector<std::pair<Object*, std::string>> programs;
+    for (const StageConfig& config : configs) {
+        Object*& object = by_path[config.object];
+        if (object == nullptr) {
+            auto opened = Object::open(config.object);
+            if (!opened) return fail(opened.error());
+            object = opened->get();
+            loaded.objects.push_back(std::move(*opened));
+        }
+        auto program = choose_program(*object, config.program);
+        if (!program) return fail(program.error());
+        auto& names = selected[object];
+        if (std::find(names.begin(), names.end(), *program) == names.end()) names.push_back(*program);
+        programs.emplace_back(object, *program);
+    }
+    for (const auto& object : loaded.objects) {
+        if (auto done = object->select(selected[object.get()]); !done) return fail(done.error());
+        if (auto done = object->load(); !done) return fail(done.error());
+        for (const auto& info : object->maps())
+            if (auto map = object->map(info.name); map != nullptr)
+                loaded.maps.push_back({object_name(object->file()), info.name, std::move(map)});
+    }
+    for (std::size_t i = 0; i < configs.size(); ++i) {
+        const auto& [object, name] = programs[i];
+        stages.push_back({unique_name(stages, configs[i].name.empty() ? name : configs[i].name),
+                          object->program(name), StageKind::xdp});
+        if (stages.back().program == nullptr)
+            return fail(ENOENT, "{}: program '{}' is not there", object->file(), name);
+        if (auto done = fill_maps(configs[i], *object); !done) return fail(done.error());
+    }
+    auto chain = Chain::make(std::move(stages));
+    if (!chain) return fail(chain.error());
+    loaded.chain = std::make_shared<const Chain>(std::move(*chain));
+    return loaded;
+}
+
+Result<> preload_map(const LoadedChain& loaded, const std::string& assignment) {
+    const std::size_t equals = assignment.find('=');
+    const std::string name = assignment.substr(0, equals);
+    const std::string path = assignment.substr(equals + 1);
+    std::vector<const NamedMap*> found;
+    std::vector<std::string> names;
+    for (const NamedMap& map : loaded.maps) {
+        if (map.name == name || map.object + ":" + map.name == name) found.push_back(&map);
+        names.push_back(map.name);
+    }
+    if (found.size() == 1) return load_map(*found.front(), path);
+    if (found.empty())
+        return fail(ENOENT, "--map {}: no map '{}' (there are: {})", assignment, name,
+                    fmt::join(names, ", "));
+    return fail(EINVAL, "--map {}: several objects have a map '{}'; say which, as in {}:{}", assignment, name,
+                found.front()->object, name);
+}
+
+} // namespace xdplane

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Copyright (c) 2026, the xdplane authors
+#pragma once
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "bpf/libbpf/object.h"
+#include "dataplane/chain.h"
+#include "dataplane/config.h"
+#include "dataplane/maps_json.h"
+
+namespace xdplane {
+
+/// A chain whose programs are loaded, and what must live as long as it runs.
+struct LoadedChain {
+    std::shared_ptr<const Chain> chain;
+    std::vector<std::unique_ptr<Object>> objects; ///< program arrays need them
+    std::vector<NamedMap> maps;                   ///< of all objects, in order of the stages
+};
+
+/// Splits "OBJ[:PROG]" into a stage. A path with a colon in it needs the program to be named.
+[[nodiscard]] StageConfig parse_stage(const std::string& text);
+
+/// Loads the stages' objects (each file once: stages of one file share its maps), picks their programs and
+/// fills the maps that the stages name. `first`, if given, goes in front of them (a filter expression).
+/// Errors name the file. Control thread.
+[[nodiscard]] Result<LoadedChain> load_chain(std::span<const StageConfig> stages,
+                                             std::optional<Stage> first = std::nullopt);
+
+/// Fills one map from "NAME=FILE" or "OBJECT:NAME=FILE". Errors: no such map, or several of that name; and
+/// those of load_map().
+[[nodiscard]] Result<> preload_map(const LoadedChain& loaded, const std::string& assignment);
+
+/// File name of an object without directory and ".bpf.o" or ".o".
+[[nodiscard]] std::string object_name(const std::string& path);
+
+} // namespace xdplane
