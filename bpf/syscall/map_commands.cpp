@@ -79,7 +79,7 @@ Result<> check_btf(const Map& map) {
     }
     if (keyless) return fail(EINVAL, "BTF key type is missing");
     if (array) {
-        const u32 key = spec.btf_key_type_id;
+        const u32 key = btf.resolve(spec.btf_key_type_id);
         if (btf.kind(key) != BtfKind::int_ || btf.integer(key).bits != 32 || btf.integer(key).offset != 0)
             return fail(EINVAL, "BTF key type of an array is not a 32-bit integer");
     } else if (spec.type == BPF_MAP_TYPE_PROG_ARRAY) {
