@@ -77,6 +77,8 @@ bool Verifier::call_helper(const Insn& insn) {
         }
         f.const_key = first || f.const_key == key ? key : std::nullopt;
         functions_[frame().function].tail_calls = true;
+        // Which programs the prog array will hold, and what they do to the packet, is not known.
+        writes_packet_ |= request_.type->packet_write;
         if (cur_->depth() > 0 && !return_from_tail_call()) return false;
     }
     if (helper->moves_packet) forget_packet_pointers(*cur_);

@@ -97,7 +97,8 @@ public:
     [[nodiscard]] const std::vector<FunctionFacts>& functions() const { return functions_; }
     /// Every map it refers to, each once; keeps them alive.
     [[nodiscard]] const std::vector<std::shared_ptr<Map>>& maps() const { return maps_; }
-    [[nodiscard]] bool writes_packet() const { return writes_packet_; } ///< bytes or bounds
+    /// Bytes or bounds of the packet may change: by this program, or by one that it may tail-call.
+    [[nodiscard]] bool writes_packet() const { return writes_packet_; }
     [[nodiscard]] bool tail_calls() const { return tail_calls_; }
     [[nodiscard]] u64 insns_processed() const { return insns_processed_; }
 
