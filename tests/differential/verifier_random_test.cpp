@@ -425,7 +425,7 @@ TEST_F(Adversary, AcceptedProgramsAreSafeAndMeanTheSameEverywhere) {
     const std::string refused = kernel::why_unavailable();
     if (refused.empty()) kernel_ = std::make_unique<KernelMaps>();
     const u64 first = number_from("XDPLANE_RANDOM_SEED", 1);
-    const u64 rounds = number_from("XDPLANE_RANDOM_ROUNDS", 3000);
+    const u64 rounds = number_from("XDPLANE_RANDOM_ROUNDS", 5000);
     for (u64 seed = first; seed < first + rounds && !HasFailure(); ++seed) one(seed);
     if (std::getenv("XDPLANE_RANDOM_REPORT") != nullptr) report();
     RecordProperty("programs", static_cast<int>(counts_.programs));
