@@ -54,6 +54,7 @@ int failed(const Error& error);
 void use_engine(const std::string& name);
 
 int replay_command(const std::vector<std::string>& arguments);
+int run_command(const std::vector<std::string>& arguments);
 int verify_command(const std::vector<std::string>& arguments);
 int dump_command(const std::vector<std::string>& arguments);
 int test_run_command(const std::vector<std::string>& arguments);

@@ -11,6 +11,7 @@ namespace {
 
 constexpr Command kCommands[] = {
     {"replay", "run the packets of captures through a chain of programs", replay_command},
+    {"run", "filter packets between DPDK ports, until a signal", run_command},
     {"verify", "say of every program of an object whether it is accepted", verify_command},
     {"dump", "show a program's instructions, as bytecode, lowered or as machine code", dump_command},
     {"test-run", "run a program on one packet from a file", test_run_command},

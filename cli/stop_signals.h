@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Copyright (c) 2026, the xdplane authors
+#pragma once
+#include <chrono>
+#include <csignal>
+
+namespace xdplane::cli {
+
+/// SIGINT and SIGTERM as something the main thread waits for. Made before any other thread, all of which
+/// then have the signals blocked. Those that come later than the first wait until it is gone.
+class StopSignals {
+public:
+    StopSignals() {
+        sigemptyset(&set_);
+        sigaddset(&set_, SIGINT);
+        sigaddset(&set_, SIGTERM);
+        pthread_sigmask(SIG_BLOCK, &set_, &before_);
+    }
+    ~StopSignals() {
+        // Who sent two meant one thing.
+        while (wait(std::chrono::nanoseconds(0))) {
+        }
+        pthread_sigmask(SIG_SETMASK, &before_, nullptr);
+    }
+    StopSignals(const StopSignals&) = delete;
+    StopSignals& operator=(const StopSignals&) = delete;
+
+    /// True if one came within that time.
+    [[nodiscard]] bool wait(std::chrono::nanoseconds time) const {
+        constexpr long kSecond = 1'000'000'000;
+        const timespec timeout{.tv_sec = time.count() / kSecond, .tv_nsec = time.count() % kSecond};
+        return sigtimedwait(&set_, nullptr, &timeout) > 0;
+    }
+
+private:
+    sigset_t set_{};
+    sigset_t before_{};
+};
+
+} // namespace xdplane::cli
