@@ -2,6 +2,7 @@
 // Copyright (c) 2026, the xdplane authors
 #include <ctime>
 #include <fcntl.h>
+#include <sys/uio.h>
 #include <unistd.h>
 #include <vector>
 
@@ -179,8 +180,12 @@ Result<std::shared_ptr<Program>> Load::run(VerifierLog& log) {
     request_.map_by_fd = [](i32 fd) { return object_from_fd<Map>(fd); };
     request_.map_by_index = [fds = attr_.fd_array](i32 index) -> Result<std::shared_ptr<Map>> {
         if (fds == 0) return fail(EPROTO, "fd_idx without fd_array is invalid");
+        // The index is the program's: nothing says that the caller's array reaches that far.
         i32 fd = -1;
-        std::memcpy(&fd, user_pointer(fds) + i64{index} * i64{sizeof fd}, sizeof fd);
+        iovec to{&fd, sizeof fd};
+        iovec from{user_pointer(fds) + i64{index} * i64{sizeof fd}, sizeof fd};
+        if (::process_vm_readv(::getpid(), &to, 1, &from, 1, 0) != sizeof fd)
+            return fail(EFAULT, "fd_array does not reach index {}", index);
         return object_from_fd<Map>(fd);
     };
     auto verified = verify(std::move(request_), log);

@@ -4,6 +4,7 @@
 // runs on xdplane's bpf_syscall() and, where it is allowed, on the running kernel.
 #include "bpf/syscall/bpf_system.h"
 
+#include <atomic>
 #include <cerrno>
 #include <cstring>
 #include <fcntl.h>
@@ -11,6 +12,7 @@
 #include <linux/btf.h>
 #include <string>
 #include <sys/mman.h>
+#include <thread>
 #include <unistd.h>
 #include <vector>
 
@@ -602,6 +604,28 @@ const Case kCases[] = {
      -EINVAL},
     {"LoadAttachProgFdBad", [](Env& e) { return load(e, [](bpf_attr& a) { a.attach_prog_fd = 9999; }); },
      -EINVAL},
+    {"LoadFdIndexWithoutArray",
+     [](Env& e) {
+         static bpf_insn by_index[] = {insn(BPF_LD | BPF_IMM | BPF_DW, 2, 5, 0, 0), insn(0, 0, 0, 0, 0),
+                                       mov(0, 2), leave()};
+         return load(e, [](bpf_attr& a) {
+             a.insns = address(by_index);
+             a.insn_cnt = 4;
+         });
+     },
+     -EPROTO},
+    {"LoadFdIndexOutside",
+     [](Env& e) {
+         static bpf_insn by_index[] = {insn(BPF_LD | BPF_IMM | BPF_DW, 2, 5, 0, 1 << 28), insn(0, 0, 0, 0, 0),
+                                       mov(0, 2), leave()};
+         return load(e, [](bpf_attr& a) {
+             static int fds[1] = {-1};
+             a.insns = address(by_index);
+             a.insn_cnt = 4;
+             a.fd_array = address(fds);
+         });
+     },
+     -EFAULT},
     // PROG_BIND_MAP.
     {"Bind",
      [](Env& e) {
@@ -915,6 +939,34 @@ TEST(Objects, FreezeWaitsForWritableMappings) {
     EXPECT_EQ(check_object_mmap(env.mmapable, PROT_READ, MAP_SHARED), 0);
     EXPECT_EQ(check_object_mmap(env.hash, PROT_READ, MAP_SHARED), -524);
     EXPECT_EQ(check_object_mmap(0, PROT_READ, MAP_SHARED), 1);
+}
+
+TEST(Objects, ThreadsMayComeAndGo) {
+    const int before = live_maps();
+    {
+        std::vector<std::jthread> threads;
+        std::atomic<u32> wrong{0};
+        for (int t = 0; t < 4; ++t) {
+            threads.emplace_back([&wrong] {
+                for (u32 i = 0; i < 200; ++i) {
+                    auto attr = zero_attr();
+                    attr.map_type = i % 2 == 0 ? BPF_MAP_TYPE_ARRAY : BPF_MAP_TYPE_HASH;
+                    attr.key_size = 4;
+                    attr.value_size = 8 + i % 8;
+                    attr.max_entries = 4;
+                    const int fd = static_cast<int>(bpf_syscall(BPF_MAP_CREATE, &attr, sizeof attr));
+                    const auto map = map_from_fd(fd);
+                    if (!map || map->spec().value_size != 8 + i % 8) ++wrong;
+                    attr = zero_attr();
+                    static_cast<void>(bpf_syscall(BPF_MAP_GET_NEXT_ID, &attr, sizeof attr));
+                    close_object_fd(fd);
+                }
+            });
+        }
+        threads.clear();
+        EXPECT_EQ(wrong.load(), 0U);
+    }
+    EXPECT_EQ(live_maps(), before);
 }
 
 TEST(Objects, ProgramArraysBreakCycles) {
