@@ -21,7 +21,7 @@ int __real_close(int fd);
 int __real_dup3(int fd, int copy, int flags);
 int __real_fcntl64(int fd, int command, ...);
 
-long __wrap_syscall(long number, ...);
+long __wrap_syscall(long number, long a, long b, long c, long d, long e, long f);
 void* __wrap_mmap(void* address, size_t size, int protection, int flags, int fd, off_t offset);
 void* __wrap_mmap64(void* address, size_t size, int protection, int flags, int fd, off_t offset);
 int __wrap_close(int fd);
@@ -35,15 +35,12 @@ bool libbpf_is_wrapped() { return true; }
 
 } // namespace xdplane
 
-long __wrap_syscall(long number, ...) {
-    va_list list;
-    va_start(list, number);
-    long a[6];
-    for (long& argument : a) argument = va_arg(list, long);
-    va_end(list);
-    if (number != __NR_bpf) return __real_syscall(number, a[0], a[1], a[2], a[3], a[4], a[5]);
-    const long result = xdplane::bpf_syscall(static_cast<xdplane::u32>(a[0]), reinterpret_cast<void*>(a[1]),
-                                             static_cast<xdplane::u32>(a[2]));
+// Not variadic, as libc's own is not: callers pass fewer arguments than the kernel might read, and what is
+// missing is garbage that nobody looks at.
+long __wrap_syscall(long number, long a, long b, long c, long d, long e, long f) {
+    if (number != __NR_bpf) return __real_syscall(number, a, b, c, d, e, f);
+    const long result = xdplane::bpf_syscall(static_cast<xdplane::u32>(a), reinterpret_cast<void*>(b),
+                                             static_cast<xdplane::u32>(c));
     if (result >= 0) return result;
     errno = static_cast<int>(-result);
     return -1;

@@ -52,7 +52,7 @@ private:
 template<class T>
 T context_from(std::span<const u8> bytes) {
     T ctx{};
-    std::memcpy(&ctx, bytes.data(), std::min(bytes.size(), sizeof ctx));
+    if (!bytes.empty()) std::memcpy(&ctx, bytes.data(), std::min(bytes.size(), sizeof ctx));
     return ctx;
 }
 template<class T>
