@@ -58,6 +58,7 @@ private:
     bool resolve_maps();
     bool resolve_map(u32 insn);
     bool check_call_graph();
+    bool check_prog_arrays();
     VerifiedProgram finish();
 
     // simulate.cpp: the walk.

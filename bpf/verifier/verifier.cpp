@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <linux/bpf.h>
 
+#include "bpf/maps/prog_array.h"
 #include "bpf/verifier/simulation.h"
 
 namespace xdplane {
@@ -110,6 +111,16 @@ bool Verifier::check_call_graph() {
     return true;
 }
 
+/// A prog array's programs are all of one kind; the first one that uses it says which.
+bool Verifier::check_prog_arrays() {
+    for (const auto& map : maps_) {
+        auto* array = dynamic_cast<ProgArray*>(map.get());
+        if (array != nullptr && !array->compatible({request_.type->type, request_.jit}))
+            return reject(EINVAL, "prog array {} holds programs of another type or engine", map->spec().name);
+    }
+    return true;
+}
+
 VerifiedProgram Verifier::finish() {
     VerifiedProgram program;
     program.type_ = request_.type;
@@ -146,7 +157,7 @@ Result<VerifiedProgram> Verifier::run() {
     flow_ = std::move(*flow);
     functions_.resize(flow_.functions.size());
     if (!resolve_maps()) return fail(error_);
-    const bool safe = simulate() && check_call_graph();
+    const bool safe = simulate() && check_call_graph() && check_prog_arrays();
     log_stats();
     if (!safe) return fail(error_);
     return finish();
