@@ -191,7 +191,8 @@ const HelperProto kHelperTracePrintk = {
     .name = "trace_printk",
     .fn = trace_printk,
     .ret = Ret::integer,
-    .args = {Arg::mem, Arg::size, Arg::anything, Arg::anything, Arg::anything},
+    // As on Linux: what the format does not name need not be passed.
+    .args = {Arg::mem, Arg::size, Arg::none, Arg::none, Arg::none},
     .gpl_only = true,
     .reads_clock = true,
     .needs_context = true};

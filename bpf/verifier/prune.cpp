@@ -8,6 +8,13 @@
 
 /// Not walking twice what is safe already. The thresholds are Linux's, so that state counts are alike.
 namespace xdplane {
+namespace {
+
+/// Rounds of a loop, newest first, that the next one is compared with: a loop that goes on for ever is seen
+/// by its last rounds, and a long one must not cost the square of its length.
+constexpr u32 kComparedRounds = 64;
+
+} // namespace
 
 void Verifier::mark_stack_read(u32 frame, u32 slot) {
     const u64 bit = u64{1} << slot;
@@ -41,28 +48,29 @@ Verifier::Visit Verifier::visit(u32 insn) {
     bool add = forced || (jumps >= 2 && insns >= 8);
     cur_->insn = insn;
     auto& here = checkpoints_[insn];
-    for (std::size_t i = 0; i < here.size();) {
+    u32 rounds = 0;
+    for (std::size_t i = here.size(); i-- > 0;) {
         Checkpoint& old = *here[i];
         if (old.state.branches != 0) {
             // On the way to here: a loop. It may end, but not if nothing has changed.
+            if (++rounds > kComparedRounds) break;
             if (states_match(old.state, *cur_, flow_.live_registers, Compare::exact)) {
                 reject(EINVAL, "infinite loop detected at insn {}", insn);
                 return Visit::failed;
             }
             // States of one loop seldom match; do not collect one each time round.
             if (!forced && jumps < 20 && insns < 100) add = false;
-        } else if (states_match(old.state, *cur_, flow_.live_registers, Compare::covers)) {
+            continue;
+        }
+        if (states_match(old.state, *cur_, flow_.live_registers, Compare::covers)) {
             ++old.hits;
             take_over_marks(old.state);
             return Visit::pruned;
         }
-        if (add) ++old.misses;
-        if (old.state.branches == 0 && old.misses > old.hits * 3 + 3) {
+        if (add && ++old.misses > old.hits * 3 + 3) {
             here.erase(here.begin() + static_cast<std::ptrdiff_t>(i));
             --live_states_;
-            continue;
         }
-        ++i;
     }
     if (!add) return Visit::go_on;
 

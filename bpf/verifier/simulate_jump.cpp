@@ -139,7 +139,8 @@ bool Verifier::simulate_jump(const OpcodeInfo& row, const Insn& insn) {
             dst_taken = dst_not = dst;
             src_taken = src_not = src;
         }
-    } else if (row.width == 64 && equality && src.is_null() && dst.is_pointer() && !dst.or_null) {
+    } else if (row.width == 64 && equality && !with_reg && src.is_null() && dst.is_pointer() &&
+               !dst.or_null) {
         // A pointer is not null.
         if (row.code == Code::jeq)
             can_take = false;
@@ -176,8 +177,7 @@ bool Verifier::simulate_jump(const OpcodeInfo& row, const Insn& insn) {
         apply(other, dst_taken, src_taken);
         apply(*cur_, dst_not, src_not);
         touched_ |= 1U << insn.dst | (with_reg ? 1U << insn.src : 0);
-    } else if (row.width == 64 && equality && dst.or_null && src.is_null()) {
-        if (with_reg) mark_precise(insn.src); // that it is 0
+    } else if (row.width == 64 && equality && !with_reg && dst.or_null && src.is_null()) {
         settle_null(other, dst.id, row.code == Code::jeq);
         settle_null(*cur_, dst.id, row.code == Code::jne);
         touched_ |= 1U << insn.dst;

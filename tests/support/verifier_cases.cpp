@@ -105,6 +105,8 @@ Result<> parse_line(VerifierCase& one, const std::string& key, const std::string
         one.message = value;
     } else if (key == "kernel") {
         one.kernel = value;
+    } else if (key == "kernel-slow") {
+        one.kernel_slow = value;
     } else {
         return fail(EINVAL, "unknown key \"{}\"", key);
     }

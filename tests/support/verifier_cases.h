@@ -20,6 +20,7 @@
 ///   accept:            or
 ///   reject: TEXT       which the reason must contain
 ///   kernel: REASON     the running kernel's verdict is another, for this reason
+///   kernel-slow: REASON the running kernel takes too long for a test
 ///   prog:
 ///   the rest, up to the next case
 namespace xdplane::test {
@@ -46,6 +47,7 @@ struct VerifierCase {
     bool accept = false;
     std::string message;
     std::string kernel; ///< why the kernel's verdict differs; empty: it does not
+    std::string kernel_slow;
     std::string program;
 };
 

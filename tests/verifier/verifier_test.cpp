@@ -17,9 +17,14 @@ public:
     void TestBody() override {
         auto request = make_request(case_);
         ASSERT_TRUE(request) << request.error().message;
+        VerifierLog silent;
+        const auto quiet = verify(*request, silent);
+        EXPECT_TRUE(silent.text.empty());
         VerifierLog log;
-        log.level = kLogVerbose;
+        // Not a line for each of a million insns.
+        log.level = silent.insns_processed < 100000 ? kLogVerbose : kLogStats;
         const auto program = verify(std::move(*request), log);
+        EXPECT_EQ(quiet.has_value(), program.has_value());
         if (case_.accept) {
             EXPECT_TRUE(program) << log.text;
             return;
