@@ -222,7 +222,6 @@ private:
 struct Fate {
     u32 result = 0;
     Bytes packet; ///< metadata and packet
-    friend bool operator==(const Fate&, const Fate&) = default;
 };
 struct Outcome {
     std::vector<Fate> fates;

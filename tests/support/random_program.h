@@ -21,7 +21,8 @@ inline constexpr u32 kRandomValueSizes[kRandomMaps] = {16, 24, 40, 32};
 /// Random XDP programs of the kind that people write and that attackers write: packet, map and stack accesses
 /// at offsets that were bounded in one of many ways, null checks, spills, sub-programs, loops, helpers. Most
 /// are right, many nearly: bounds off by one, checks of the wrong register or forgotten, single fields of
-/// insns changed. The same seed gives the same program everywhere.
+/// insns changed; some hold a pattern that is never safe, which must be found. The same seed gives the same
+/// program everywhere.
 class RandomProgram {
 public:
     explicit RandomProgram(u64 seed) : random_(seed * 0x9e3779b97f4a7c15ULL + 1) {}
@@ -77,6 +78,11 @@ private:
     void helper_on_memory();
     void adjust();
     void map_change();
+    void attack();
+    void attack_numbers(u32 kind);
+    void attack_pointers(u32 kind);
+    void padding();
+    void use_as_offset(u8 reg, i32 most);
     void functions();
     void function_body(u32 kind);
     void mutate();
