@@ -1049,6 +1049,30 @@ void RandomProgram::attack_numbers(u32 kind) {
              static_cast<i32>(pick(40, 60)));
         break;
     }
+    case 7: { // a product, sum or shift that leaves its width
+        const u32 shift = pick(1, 8);
+        const i32 limit = static_cast<i32>((u64{1} << (32 - shift)) / 2) * 2; // times 2^shift it is 2^32
+        scalar(R3);
+        emit(Op::mov32_reg, R3, R3);
+        if (one_in(3)) {
+            set(R4, static_cast<i32>(pick(0, 30)) - 8);
+            emit(one_in(2) ? Op::add32_reg : Op::sub32_reg, R3, R4);
+            if (one_in(2)) jump(skip, Op::jgt64_imm, R3, 0, most);
+            emit(one_in(2) ? Op::add32_imm : Op::sub32_imm, R3, 0, 0, static_cast<i32>(pick(0, 8)));
+        } else {
+            jump(skip, Op::jgt64_imm, R3, 0, limit);
+            switch (pick(0, 2)) {
+            case 0: emit(Op::mul32_imm, R3, 0, 0, static_cast<i32>(1U << shift)); break;
+            case 1: emit(Op::lsh32_imm, R3, 0, 0, static_cast<i32>(shift)); break;
+            default:
+                emit(Op::lsh64_imm, R3, 0, 0, 32);
+                emit(Op::mul64_imm, R3, 0, 0, static_cast<i32>(1U << shift));
+                break;
+            }
+        }
+        use_as_offset(R3, most);
+        break;
+    }
     default: // compared with another register
         choose(R9);
         scalar(R3);
@@ -1140,6 +1164,32 @@ void RandomProgram::attack_pointers(u32 kind) {
         padding();
         emit(Op::ldx64, R3, R0, 32);
         break;
+    case 7: { // the pointer that is checked is the one that is used on one path only
+        scalar(R3);
+        emit(Op::and64_imm, R3, 0, 0, 127);
+        mov(R2, R7);
+        emit(Op::add64_reg, R2, R3);
+        const auto another = [&] {
+            emit(Op::ldx8, R3, R10, -8 * static_cast<i32>(pick(1, 4)));
+            emit(Op::and64_imm, R3, 0, 0, 127);
+            mov(R5, R7);
+            emit(Op::add64_reg, R5, R3);
+        };
+        const bool first = one_in(2);
+        if (first) another();
+        if (!first) mov(R5, R2);
+        emit(Op::ldx64, R4, R10, -8);
+        jump(other, Op::jset64_imm, R4, 0, static_cast<i32>(pick(1, 7)));
+        if (first) mov(R5, R2);
+        if (!first) another();
+        bind(other);
+        padding();
+        mov(R1, R2);
+        add(R1, 8);
+        jump(skip, Op::jgt64_reg, R1, R8);
+        emit(Op::ldx64, R3, R5, 0);
+        break;
+    }
     default: // checked against the wrong end
         emit(Op::ldx32, R2, R6, 8);
         mov(R3, R2);
@@ -1153,11 +1203,11 @@ void RandomProgram::attack_pointers(u32 kind) {
 
 void RandomProgram::attack() {
     r9_most_ = -1;
-    const u32 kind = pick(0, 15);
-    if (kind < 8)
+    const u32 kind = pick(0, 17);
+    if (kind < 9)
         attack_numbers(kind);
     else
-        attack_pointers(kind - 8);
+        attack_pointers(kind - 9);
 }
 
 void RandomProgram::some_template(u32 depth) {
