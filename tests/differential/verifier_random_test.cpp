@@ -186,15 +186,16 @@ private:
     std::vector<UniqueFd> fds_;
 };
 
-/// Memory for one packet between two pages that fault.
+/// Memory for one packet between two stretches that fault, so wide that what is near the packet is the
+/// packet's.
 class Frame {
 public:
     Frame()
-        : pages_(
-              static_cast<u8*>(::mmap(nullptr, 4 * kPage, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0))) {
+        : area_(static_cast<u8*>(::mmap(nullptr, kArea, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0))),
+          pages_(area_ + kFault - kPage) {
         ::mprotect(pages_ + kPage, 2 * kPage, PROT_READ | PROT_WRITE);
     }
-    ~Frame() { ::munmap(pages_, 4 * kPage); }
+    ~Frame() { ::munmap(area_, kArea); }
     Frame(const Frame&) = delete;
     Frame& operator=(const Frame&) = delete;
 
@@ -215,6 +216,9 @@ public:
 
 private:
     static constexpr std::size_t kPage = 4096;
+    static constexpr std::size_t kFault = 0x40000;
+    static constexpr std::size_t kArea = 2 * kFault + 2 * kPage;
+    u8* area_;
     u8* pages_;
 };
 

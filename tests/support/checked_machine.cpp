@@ -139,7 +139,10 @@ private:
         u32 next = pc_ + 1;
         switch (row.kind) {
         case OpKind::alu: alu(row); break;
-        case OpKind::endian: r(insn().dst) = byte_order(row, r(insn().dst)); break;
+        case OpKind::endian:
+            run_.unspecified |= top().address[insn().dst];
+            r(insn().dst) = byte_order(row, r(insn().dst));
+            break;
         case OpKind::ldx: load_memory(row); break;
         case OpKind::st:
         case OpKind::stx: store_memory(row); break;
@@ -173,9 +176,13 @@ private:
                            row.code == Code::movsx32;
         const bool a_address = !moves && top().address[insn().dst];
         const bool b_address = reg && top().address[insn().src];
-        // The distance of two places in the packet is a number like any other.
+        // The distance of two places in the packet is a number like any other. But numbers made of addresses
+        // in other ways may end in offsets, and decide what is read.
         const bool distance =
             row.code == Code::sub && a_address && b_address && near_packet(a) && near_packet(b);
+        const bool moves_pointer = row.width == 64 && a_address != b_address &&
+                                   (row.code == Code::mov || row.code == Code::add || row.code == Code::sub);
+        if ((a_address || b_address) && !distance && !moves_pointer) run_.unspecified = true;
         const u64 result = row.width == 64
                                ? arithmetic<u64>(row.code, a, b)
                                : arithmetic<u32>(row.code, static_cast<u32>(a), static_cast<u32>(b));
