@@ -106,8 +106,13 @@ public:
         prologue();
         for (index_ = 0; index_ < program_.size(); ++index_) {
             start_[index_] = out_.size();
-            if (!reachable_[index_]) continue;
-            if (auto ok = translate(program_[index_]); !ok) return fail(ok.error());
+            const std::size_t fixups = fixups_.size();
+            auto ok = translate(program_[index_]);
+            // What cannot be reached must be known, but need not be supported.
+            if (!ok && (reachable_[index_] || ok.error().code == EINVAL)) return fail(ok.error());
+            if (reachable_[index_]) continue;
+            out_.resize(start_[index_]);
+            fixups_.resize(fixups);
         }
         link();
         return std::move(out_);
@@ -135,6 +140,7 @@ private:
 
     Result<> check(const ClassicInsn& insn) const {
         const std::size_t left = program_.size() - index_ - 1;
+        if (insn.code > 0xff) return unknown(insn); // the rows below look at the low byte
         switch (BPF_CLASS(insn.code)) {
         case BPF_LD:
         case BPF_LDX:
