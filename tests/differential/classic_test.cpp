@@ -188,7 +188,8 @@ INSTANTIATE_TEST_SUITE_P(
         Refused{"store_16", {{0x02, 0, 0, 16}, ret_k(0)}, kLinux, EINVAL, "scratch word 16"},
         Refused{"opcode", {{0xff, 0, 0, 0}, ret_k(0)}, kLinux, EINVAL, "unknown opcode"},
         Refused{"opcode_high_byte", {{0x120, 0, 0, 0}, ret_k(0)}, kLinux, EINVAL, "unknown opcode 0x0120"},
-        Refused{"opcode_unreachable", {ret_k(0), {0xff, 0, 0, 0}, ret_k(0)}, kLinux, EINVAL, "unknown opcode"},
+        Refused{
+            "opcode_unreachable", {ret_k(0), {0xff, 0, 0, 0}, ret_k(0)}, kLinux, EINVAL, "unknown opcode"},
         Refused{"return_x", {{0x0e, 0, 0, 0}}, kLinux, EINVAL, "unknown opcode"},
         Refused{"netlink", {{0x20, 0, 0, 0xfffff00c}, ret_k(0)}, kLinux, EOPNOTSUPP, "SKF_AD_OFF + 12"}),
     [](const auto& row) { return row.param.name; });
