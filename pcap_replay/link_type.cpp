@@ -45,7 +45,8 @@ Result<std::vector<ClassicInsn>> compile_filter(const std::string& expression, c
     const Handle handle = open_empty(format.link_type, format.swapped, error);
     if (!handle) return fail(EINVAL, "{}", error);
     bpf_program program{};
-    if (pcap_compile(handle.get(), &program, expression.c_str(), 1, PCAP_NETMASK_UNKNOWN) != 0)
+    // Netmask 0 is what tcpdump gives for files.
+    if (pcap_compile(handle.get(), &program, expression.c_str(), 1, 0) != 0)
         return fail(EINVAL, "{}", pcap_geterr(handle.get()));
     static_assert(sizeof(ClassicInsn) == sizeof(bpf_insn));
     std::vector<ClassicInsn> insns(program.bf_len);

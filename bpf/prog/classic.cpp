@@ -21,6 +21,7 @@ constexpr u8 kX = R7;
 constexpr u8 kCtx = R6;
 constexpr u8 kSavedA = R8;
 constexpr u8 kTmp = R2;
+constexpr u8 kTurns = R9;
 constexpr u32 kScratchWords = BPF_MEMWORDS;
 constexpr u32 kLargestOffset = std::numeric_limits<i32>::max();
 
@@ -153,12 +154,21 @@ private:
                 return refuse(EINVAL, "scratch word {} of {}", insn.k, kScratchWords);
             return {};
         case BPF_JMP:
-            if (BPF_OP(insn.code) == BPF_JA ? insn.k >= left : insn.jt >= left || insn.jf >= left)
+            if (BPF_OP(insn.code) == BPF_JA ? !lands(insn) : insn.jt >= left || insn.jf >= left)
                 return refuse(EINVAL, "jump out of range");
             return {};
         case BPF_ALU: return check_alu(insn);
         default: return {};
         }
+    }
+
+    /// Where a JA goes, in libpcap's dialect possibly back.
+    [[nodiscard]] i64 target(const ClassicInsn& ja) const {
+        const auto next = static_cast<i64>(index_) + 1;
+        return next + (dialect_ == ClassicDialect::libpcap ? i64{static_cast<i32>(ja.k)} : i64{ja.k});
+    }
+    [[nodiscard]] bool lands(const ClassicInsn& ja) const {
+        return target(ja) >= 0 && target(ja) < static_cast<i64>(program_.size());
     }
 
     Result<> check_alu(const ClassicInsn& insn) const {
@@ -172,21 +182,24 @@ private:
         return {};
     }
 
-    /// One forward sweep is enough, because jumps only go forward.
     void mark_reachable() {
         reachable_.assign(program_.size(), false);
-        reachable_[0] = true;
-        for (std::size_t i = 0; i < program_.size(); ++i) {
-            if (!reachable_[i]) continue;
-            const ClassicInsn& insn = program_[i];
+        std::vector<std::size_t> todo{0};
+        while (!todo.empty()) {
+            index_ = todo.back();
+            todo.pop_back();
+            if (reachable_[index_]) continue;
+            reachable_[index_] = true;
+            const ClassicInsn& insn = program_[index_];
             if (BPF_CLASS(insn.code) == BPF_RET || always_ends(insn)) continue;
             if (BPF_CLASS(insn.code) != BPF_JMP) {
-                reachable_[i + 1] = true;
+                todo.push_back(index_ + 1);
             } else if (BPF_OP(insn.code) == BPF_JA) {
-                reachable_[i + 1 + insn.k] = true;
+                todo.push_back(static_cast<std::size_t>(target(insn)));
+                loops_ |= target(insn) <= static_cast<i64>(index_);
             } else {
-                reachable_[i + 1 + insn.jt] = true;
-                reachable_[i + 1 + insn.jf] = true;
+                todo.push_back(index_ + 1 + insn.jt);
+                todo.push_back(index_ + 1 + insn.jf);
             }
         }
     }
@@ -204,6 +217,7 @@ private:
         emit(Op::mov64_reg, kCtx, R1);
         emit(Op::mov32_imm, kA, 0, 0, 0);
         emit(Op::mov32_imm, kX, 0, 0, 0);
+        if (loops_) emit(Op::mov64_imm, kTurns, 0, 0, 0);
         // Scratch words start as 0 where they are read at all; the verifier refuses uninitialised stack.
         std::array<bool, kScratchWords> read{};
         for (std::size_t i = 0; i < program_.size(); ++i) {
@@ -350,7 +364,12 @@ private:
     Result<> jump(const ClassicInsn& insn) {
         const std::size_t next = index_ + 1;
         if (insn.code == (BPF_JMP | BPF_JA)) {
-            jump_to(next + insn.k);
+            if (target(insn) <= static_cast<i64>(index_)) { // a bound, which the verifier counts down with us
+                emit(Op::add64_imm, kTurns, 0, 0, 1);
+                emit(Op::jle64_imm, kTurns, 0, 2, static_cast<i32>(kMaxClassicTurns));
+                end_with_zero();
+            }
+            jump_to(static_cast<std::size_t>(target(insn)));
             return {};
         }
         const auto* row = find_row(kJumpRows, [&](const JumpRow& r) { return r.code == BPF_OP(insn.code); });
@@ -406,9 +425,10 @@ private:
     /// instructions; only JA can need the 32-bit form.
     void link() {
         for (const Fixup& fixup : fixups_) {
-            const auto distance = static_cast<i32>(start_[fixup.target] - fixup.at - 1);
+            const auto distance =
+                static_cast<i32>(static_cast<i64>(start_[fixup.target]) - static_cast<i64>(fixup.at) - 1);
             Insn& insn = out_[fixup.at];
-            if (insn.opcode == info(Op::ja).opcode && distance > std::numeric_limits<i16>::max())
+            if (insn.opcode == info(Op::ja).opcode && distance != static_cast<i16>(distance))
                 insn = encode(Op::ja32, 0, 0, 0, distance);
             else
                 insn.off = static_cast<i16>(distance);
@@ -423,6 +443,7 @@ private:
     std::span<const ClassicInsn> program_;
     ClassicDialect dialect_;
     std::size_t index_ = 0;
+    bool loops_ = false; ///< some JA goes back
     std::vector<bool> reachable_;
     std::vector<std::size_t> start_; ///< of each classic instruction in out_
     std::vector<Fixup> fixups_;

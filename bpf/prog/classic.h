@@ -28,15 +28,18 @@ enum class ClassicDialect : u8 {
     linux_kernel,
     /// libpcap's bpf_filter(), which tcpdump applies to a file: offsets are unsigned, whatever lies beyond
     /// the
-    /// captured bytes ends the program with 0; shifts by X of 32 and more give 0.
+    /// captured bytes ends the program with 0; shifts by X of 32 and more give 0. JA may go back, as libpcap
+    /// makes it do for "protochain"; a packet that goes back more than kMaxClassicTurns times is not wanted.
     libpcap,
 };
 
 inline constexpr u32 kMaxClassicInsns = 4096; ///< BPF_MAXINSNS
+/// Each turn of a "protochain" passes an extension header of at least 8 bytes; the verifier walks all turns.
+inline constexpr u32 kMaxClassicTurns = 1024;
 
 /// Translates a classic program to eBPF of type BPF_PROG_TYPE_SOCKET_FILTER: r6 context, r0 accumulator, r7
-/// index register, scratch memory on the stack. Unreachable instructions are left out, which is sound because
-/// classic jumps only go forward. The result still has to pass the verifier.
+/// index register, scratch memory on the stack. Unreachable instructions are left out. The result still has
+/// to pass the verifier.
 ///
 /// Errors: EINVAL with the index of the instruction and the reason, for everything that Linux's
 /// bpf_check_classic() refuses; EOPNOTSUPP for netlink attributes and the payload offset, which need kernel
