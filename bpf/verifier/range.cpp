@@ -161,39 +161,37 @@ Bounds<U> bounds_mul(const Bounds<U>& a, const Bounds<U>& b) {
     return r;
 }
 
-/// Shifts by [low, high], both below the width.
 template<class U>
-Bounds<U> bounds_lsh(const Bounds<U>& a, unsigned low, unsigned high) {
+Bounds<U> bounds_lsh(const Bounds<U>& a, unsigned count) {
     using S = typename Bounds<U>::S;
     Bounds<U> r;
-    if (a.umax <= std::numeric_limits<U>::max() >> high) {
-        r.umin = static_cast<U>(a.umin << low);
-        r.umax = static_cast<U>(a.umax << high);
+    if (a.umax <= std::numeric_limits<U>::max() >> count) {
+        r.umin = static_cast<U>(a.umin << count);
+        r.umax = static_cast<U>(a.umax << count);
     }
-    const auto fits = [](S v, unsigned shift) {
-        return (static_cast<S>(static_cast<U>(v) << shift) >> shift) == v;
-    };
-    if (low == high && fits(a.smin, low) && fits(a.smax, low)) {
-        r.smin = static_cast<S>(static_cast<U>(a.smin) << low);
-        r.smax = static_cast<S>(static_cast<U>(a.smax) << low);
+    const auto shifted = [count](S v) { return static_cast<S>(static_cast<U>(v) << count); };
+    const auto fits = [&](S v) { return (shifted(v) >> count) == v; };
+    if (fits(a.smin) && fits(a.smax)) {
+        r.smin = shifted(a.smin);
+        r.smax = shifted(a.smax);
     }
     return r;
 }
 
 template<class U>
-Bounds<U> bounds_rsh(const Bounds<U>& a, unsigned low, unsigned high) {
+Bounds<U> bounds_rsh(const Bounds<U>& a, unsigned count) {
     Bounds<U> r;
-    r.umin = a.umin >> high;
-    r.umax = a.umax >> low;
+    r.umin = a.umin >> count;
+    r.umax = a.umax >> count;
     return r;
 }
 
 template<class U>
-Bounds<U> bounds_arsh(const Bounds<U>& a, unsigned low, unsigned high) {
+Bounds<U> bounds_arsh(const Bounds<U>& a, unsigned count) {
     using S = typename Bounds<U>::S;
     Bounds<U> r;
-    r.smin = static_cast<S>(a.smin >> (a.smin < 0 ? low : high));
-    r.smax = static_cast<S>(a.smax >> (a.smax < 0 ? high : low));
+    r.smin = static_cast<S>(a.smin >> count);
+    r.smax = static_cast<S>(a.smax >> count);
     return r;
 }
 
@@ -203,15 +201,6 @@ Bounds<U> bounds_bitwise(Code code, const Bounds<U>& a, const Bounds<U>& b) {
     if (code == Code::and_) r.umax = std::min(a.umax, b.umax);
     if (code == Code::or_) r.umin = std::max(a.umin, b.umin);
     return r;
-}
-
-/// Shift counts of one width; false if they may reach it.
-bool shift_counts(const Range& src, unsigned width, unsigned& low, unsigned& high) {
-    const u64 most = width == 64 ? src.wide.umax : src.narrow.umax;
-    if (most >= width) return false;
-    low = static_cast<unsigned>(width == 64 ? src.wide.umin : src.narrow.umin);
-    high = static_cast<unsigned>(most);
-    return true;
 }
 
 /// Drops what only holds for 64 bits; the caller has narrow and the low bits right.
@@ -227,30 +216,19 @@ Range zero_extend(const Range& r) {
     return out;
 }
 
-/// Shifts of `width` bits; 32-bit ones leave the result in the low half.
-Range range_shift(Code code, unsigned width, const Range& dst, const Range& src) {
+/// Shifts of `width` bits by a known count; 32-bit ones leave the result in the low half.
+Range range_shift(Code code, unsigned width, const Range& dst, unsigned count) {
     Range r;
-    unsigned low = 0;
-    unsigned high = 0;
-    if (!shift_counts(src, width, low, high)) return r;
-    if (low == high) {
-        switch (code) {
-        case Code::lsh: r.bits = tnum_lsh(dst.bits, low); break;
-        case Code::rsh: r.bits = tnum_rsh(dst.bits.low(width), low); break;
-        default: r.bits = tnum_arsh(dst.bits, low, width); break;
-        }
-    } else if (code == Code::lsh) {
-        // The zeros that come in, and those that were there already.
-        const u64 ones_possible = dst.bits.max();
-        const int zeros = ones_possible == 0 ? 63 : __builtin_ctzll(ones_possible);
-        const int known = std::min(63, zeros + static_cast<int>(low));
-        r.bits = {0, ~((u64{1} << known) - 1)};
+    switch (code) {
+    case Code::lsh: r.bits = tnum_lsh(dst.bits, count); break;
+    case Code::rsh: r.bits = tnum_rsh(dst.bits.low(width), count); break;
+    default: r.bits = tnum_arsh(dst.bits, count, width); break;
     }
     const auto bounds = [&](const auto& b) {
         switch (code) {
-        case Code::lsh: return bounds_lsh(b, low, high);
-        case Code::rsh: return bounds_rsh(b, low, high);
-        default: return bounds_arsh(b, low, high);
+        case Code::lsh: return bounds_lsh(b, count);
+        case Code::rsh: return bounds_rsh(b, count);
+        default: return bounds_arsh(b, count);
         }
     };
     if (width == 64)
@@ -450,14 +428,20 @@ Range range_alu(Code code, unsigned width, const Range& dst, const Range& src) {
     case Code::xor_: r = range_low_first(code, a, b); break;
     case Code::lsh:
     case Code::rsh:
-    case Code::arsh: r = range_shift(code, width, a, b); break;
+    case Code::arsh: {
+        // As in Linux: by an unknown count, or too far, anything may come, not even of 32 bits.
+        const Bounds<u64> count = narrow ? zero_extend(b).wide : b.wide;
+        if (!count.is_const() || count.umax >= width) return r;
+        r = range_shift(code, width, a, static_cast<unsigned>(count.umax));
+        break;
+    }
     case Code::neg: r = range_low_first(Code::sub, Range::constant(0), a); break;
     case Code::mov: r = b; break;
     case Code::movsx8: return narrow ? range_truncate(range_sign_extend(b, 8), 32) : range_sign_extend(b, 8);
     case Code::movsx16:
         return narrow ? range_truncate(range_sign_extend(b, 16), 32) : range_sign_extend(b, 16);
     case Code::movsx32: return range_sign_extend(b, 32);
-    default: break; // division and modulo: as in Linux 6.18, anything
+    default: return r; // division and modulo: as in Linux 6.18, anything
     }
     if (narrow) return zero_extend(r);
     (void)r.sync();

@@ -142,7 +142,7 @@ bool Verifier::add_to_pointer(const OpcodeInfo& row, const Insn& insn, u32 point
     case RegKind::packet_end:
         return reject(EACCES, "R{} pointer arithmetic on {} prohibited", insn.dst, kind_name(pointer));
     case RegKind::stack:
-        if (row.code == Code::sub && !scalar.var.is_const())
+        if (row.code == Code::sub)
             return reject(EACCES, "R{} subtraction from stack pointer prohibited", insn.dst);
         break;
     default: break;

@@ -105,7 +105,7 @@ void Verifier::learn_packet_range(State& state, const OpcodeInfo& row, bool take
     }
     if (!within) return;
     const RegState& p = *pointer;
-    if (p.off < 0 || (p.off == 0 && !strictly)) return;
+    if (p.off <= 0) return; // also data < data_end, which Linux learns nothing from
     if (p.var.wide.umax > kMaxPacketOffset || p.var.wide.umax + static_cast<u32>(p.off) > kMaxPacketOffset)
         return;
     const u32 range = static_cast<u32>(p.off) + (strictly ? 1 : 0);
@@ -139,9 +139,9 @@ bool Verifier::simulate_jump(const OpcodeInfo& row, const Insn& insn) {
             dst_taken = dst_not = dst;
             src_taken = src_not = src;
         }
-    } else if (row.width == 64 && equality && !with_reg && src.is_null() && dst.is_pointer() &&
-               !dst.or_null) {
-        // A pointer is not null.
+    } else if (row.width == 64 && equality && !with_reg && src.is_null() && !dst.or_null &&
+               (dst.kind == RegKind::map_value || dst.kind == RegKind::mem)) {
+        // Such a pointer is not null; nor are others, but Linux walks both ways.
         if (row.code == Code::jeq)
             can_take = false;
         else
