@@ -288,7 +288,7 @@ int main(int argc, char** argv) {
         fmt::print(stderr, "usage: {} PROGRAM CAPTURES FILTERS CASES\n", argv[0]);
         return 2;
     }
-    g_program = argv[1];
+    g_program = fs::absolute(argv[1]).string(); // meson passes it relative to where it runs us
     g_captures = argv[2];
     g_filters = argv[3];
     const auto cases = read_cases(argv[4]);
