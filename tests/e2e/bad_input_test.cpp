@@ -291,7 +291,7 @@ void add(const char* suite, std::string name, Make make) {
 int main(int argc, char** argv) {
     testing::InitGoogleTest(&argc, argv);
     if (argc != 4) return 2;
-    g_program = argv[1];
+    g_program = std::filesystem::absolute(argv[1]).string(); // meson passes it relative to where it runs us
     g_captures = argv[2];
     g_filters = argv[3];
     for (const Row& row : rows()) add("BadInputRow", row.name, [row] { return new BadInputRow(row); });
