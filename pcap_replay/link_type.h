@@ -17,6 +17,6 @@ namespace xdplane {
 /// Compiles a tcpdump expression for the packets of a capture, as `tcpdump -r` does it. The error is
 /// libpcap's own sentence. Control thread only (libpcap's parser is not reentrant everywhere).
 [[nodiscard]] Result<std::vector<ClassicInsn>> compile_filter(const std::string& expression,
-                                                             const CaptureFormat& format);
+                                                              const CaptureFormat& format);
 
 } // namespace xdplane

@@ -186,15 +186,14 @@ i64 format_trace(std::string_view format, const std::array<u64, 3>& arguments, c
     return text.length;
 }
 
-const HelperProto kHelperTracePrintk = {
-    .id = BPF_FUNC_trace_printk,
-    .name = "trace_printk",
-    .fn = trace_printk,
-    .ret = Ret::integer,
-    // As on Linux: what the format does not name need not be passed.
-    .args = {Arg::mem, Arg::size, Arg::none, Arg::none, Arg::none},
-    .gpl_only = true,
-    .reads_clock = true,
-    .needs_context = true};
+const HelperProto kHelperTracePrintk = {.id = BPF_FUNC_trace_printk,
+                                        .name = "trace_printk",
+                                        .fn = trace_printk,
+                                        .ret = Ret::integer,
+                                        // As on Linux: what the format does not name need not be passed.
+                                        .args = {Arg::mem, Arg::size, Arg::none, Arg::none, Arg::none},
+                                        .gpl_only = true,
+                                        .reads_clock = true,
+                                        .needs_context = true};
 
 } // namespace xdplane
