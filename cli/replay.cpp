@@ -9,6 +9,7 @@
 
 #include "cli/command.h"
 #include "cli/report.h"
+#include "cli/trace_printer.h"
 #include "dataplane/chain_loader.h"
 #include "pcap_replay/filter_stage.h"
 #include "pcap_replay/output_file.h"
@@ -215,7 +216,11 @@ int replay_command(const std::vector<std::string>& words) {
     options.stop = &g_stop;
     if (!arguments.json && !arguments.quiet && ::isatty(STDERR_FILENO) != 0)
         options.progress = [&bar](const ReplayProgress& progress) { bar.show(progress); };
-    auto summary = replay(*loaded->chain, *inputs, options);
+    const auto replay_traced = [&] {
+        const TracePrinter printer;
+        return replay(*loaded->chain, *inputs, options);
+    };
+    auto summary = replay_traced();
     bar.clear();
     if (!summary) return failed(summary.error());
     if (maps) {

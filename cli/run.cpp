@@ -10,6 +10,7 @@
 #include "bpf/syscall/bpf_system.h"
 #include "cli/command.h"
 #include "cli/stop_signals.h"
+#include "cli/trace_printer.h"
 #include "dataplane/chain_loader.h"
 #include "dataplane/config.h"
 #include "dataplane/eal.h"
@@ -190,7 +191,8 @@ Result<InlineReport> run_config(RunOptions run) {
     if (config->ports.empty()) return fail(EINVAL, "{}: no ports", run.config);
     if (run.workers == 0) run.workers = std::max(config->workers, 1U);
 
-    const StopSignals signals; // before DPDK's threads, which must not take them
+    const StopSignals signals; // before other threads, which must not take them
+    const TracePrinter printer;
     const auto chains = load_chains(*config);
     if (!chains) return fail(chains.error());
     std::vector<std::string> notes;

@@ -10,6 +10,7 @@
 #include "bpf/syscall/bpf_system.h"
 #include "cli/command.h"
 #include "cli/one_program.h"
+#include "cli/trace_printer.h"
 #include "pcap_replay/output_file.h"
 
 namespace xdplane::cli {
@@ -94,6 +95,7 @@ int test_run_command(const std::vector<std::string>& words) {
     if (!data) return failed(data.error());
     const auto one = load_one_program(programs.front());
     if (!one) return failed(one.error());
+    const TracePrinter printer;
     const auto result = test_run(one->object->program_fd(one->name), *data, static_cast<u32>(repeat));
     if (!result) return failed(result.error().context(fmt::format("{}: {}", programs.front(), data_in)));
     if (!data_out.empty()) {
