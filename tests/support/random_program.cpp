@@ -1051,7 +1051,7 @@ void RandomProgram::attack_numbers(u32 kind) {
     }
     case 7: { // a product, sum or shift that leaves its width
         const u32 shift = pick(1, 8);
-        const i32 limit = static_cast<i32>((u64{1} << (32 - shift)) / 2) * 2; // times 2^shift it is 2^32
+        const i32 limit = static_cast<i32>(u32{1} << (32 - shift)); // times 2^shift it is 2^32
         scalar(R3);
         emit(Op::mov32_reg, R3, R3);
         if (one_in(3)) {
