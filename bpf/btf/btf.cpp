@@ -2,6 +2,8 @@
 // Copyright (c) 2026, the xdplane authors
 #include "bpf/btf/btf.h"
 
+#include <array>
+
 #include <cstring>
 #include <linux/btf.h>
 
@@ -157,6 +159,23 @@ Btf::Int Btf::integer(u32 type_id) const {
     const u32 encoding = BTF_INT_ENCODING(data);
     return {static_cast<u8>(BTF_INT_BITS(data)), static_cast<u8>(BTF_INT_OFFSET(data)),
             (encoding & BTF_INT_SIGNED) != 0, (encoding & BTF_INT_CHAR) != 0, (encoding & BTF_INT_BOOL) != 0};
+}
+
+std::vector<std::string_view> Btf::decl_tags(u32 id, i32 component) const {
+    std::vector<std::string_view> result;
+    for (const Type& t : types_)
+        if (t.kind == BtfKind::decl_tag && t.size_or_type == id &&
+            static_cast<i32>(word(t.payload)) == component)
+            result.push_back(string(t.name_off));
+    return result;
+}
+
+std::string_view btf_kind_name(BtfKind kind) {
+    constexpr std::array<std::string_view, kBtfKinds> kNames = {
+        "UNKNOWN", "INT",     "PTR",      "ARRAY",    "STRUCT",   "UNION", "ENUM",
+        "FWD",     "TYPEDEF", "VOLATILE", "CONST",    "RESTRICT", "FUNC",  "FUNC_PROTO",
+        "VAR",     "DATASEC", "FLOAT",    "DECL_TAG", "TYPE_TAG", "ENUM64"};
+    return kNames[static_cast<u32>(kind)];
 }
 
 } // namespace xdplane

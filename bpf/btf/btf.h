@@ -39,6 +39,9 @@ enum class BtfKind : u8 {
 };
 inline constexpr u32 kBtfKinds = 20;
 
+/// "struct": as Linux's messages name it.
+[[nodiscard]] std::string_view btf_kind_name(BtfKind kind);
+
 enum class BtfLinkage : u8 { static_, global, external };
 
 /// Immutable after parse(); any thread. Ids count from 1; id 0 is void. Accessors that take an id answer
@@ -120,6 +123,8 @@ public:
     [[nodiscard]] std::vector<Param> params(u32 id) const;           ///< of a func_proto
     [[nodiscard]] std::vector<Variable> variables(u32 id) const;     ///< of a datasec
     [[nodiscard]] std::vector<Enumerator> enumerators(u32 id) const; ///< of an enum or enum64
+    /// Names of the declaration tags on a type (component -1), or on a member or parameter of it.
+    [[nodiscard]] std::vector<std::string_view> decl_tags(u32 id, i32 component) const;
     [[nodiscard]] Array array(u32 id) const;
     [[nodiscard]] Int integer(u32 id) const;
 

@@ -20,9 +20,9 @@ constexpr u32 kMaxNameLength = 511;
 /// nest deeper there; this only keeps every walk short.
 constexpr u32 kMaxDepth = 256;
 
-enum class NameRule : u8 { none, optional_identifier, identifier, any_text, section, variable };
+enum class NameRule : u8 { none, any, optional_identifier, identifier, any_text, section, variable };
 enum class FlagRule : u8 { clear, free };
-enum class VlenRule : u8 { zero, free, at_least_one, linkage };
+enum class VlenRule : u8 { zero, free, linkage };
 
 /// What the fixed part of each kind may hold: one row per kind, in BTF_KIND_* order.
 struct KindRow {
@@ -37,7 +37,7 @@ struct KindRow {
 };
 constexpr std::array<KindRow, kBtfKinds> kKinds = {{
     {"UNKN", NameRule::none, FlagRule::clear, VlenRule::zero, 0, 0, false, true},
-    {"INT", NameRule::any_text, FlagRule::clear, VlenRule::zero, 4, 0, false, false},
+    {"INT", NameRule::any, FlagRule::clear, VlenRule::zero, 4, 0, false, false},
     {"PTR", NameRule::none, FlagRule::clear, VlenRule::zero, 0, 0, true, false},
     {"ARRAY", NameRule::none, FlagRule::clear, VlenRule::zero, sizeof(btf_array), 0, false, true},
     {"STRUCT", NameRule::optional_identifier, FlagRule::free, VlenRule::free, 0, sizeof(btf_member), false,
@@ -54,9 +54,8 @@ constexpr std::array<KindRow, kBtfKinds> kKinds = {{
     {"FUNC", NameRule::identifier, FlagRule::clear, VlenRule::linkage, 0, 0, true, false},
     {"FUNC_PROTO", NameRule::none, FlagRule::clear, VlenRule::free, 0, sizeof(btf_param), true, false},
     {"VAR", NameRule::variable, FlagRule::clear, VlenRule::zero, sizeof(btf_var), 0, true, false},
-    {"DATASEC", NameRule::section, FlagRule::clear, VlenRule::at_least_one, 0, sizeof(btf_var_secinfo), false,
-     false},
-    {"FLOAT", NameRule::any_text, FlagRule::clear, VlenRule::zero, 0, 0, false, false},
+    {"DATASEC", NameRule::section, FlagRule::clear, VlenRule::free, 0, sizeof(btf_var_secinfo), false, false},
+    {"FLOAT", NameRule::any, FlagRule::clear, VlenRule::zero, 0, 0, false, false},
     {"DECL_TAG", NameRule::any_text, FlagRule::free, VlenRule::zero, sizeof(btf_decl_tag), 0, true, false},
     {"TYPE_TAG", NameRule::any_text, FlagRule::free, VlenRule::zero, 0, 0, true, false},
     {"ENUM64", NameRule::optional_identifier, FlagRule::free, VlenRule::free, 0, sizeof(btf_enum64), false,
@@ -213,6 +212,7 @@ Result<> BtfParser::check_name(u32 id, const KindRow& row) const {
     bool good = true;
     switch (row.name) {
     case NameRule::none: good = offset == 0; break;
+    case NameRule::any: break; // libbpf asks what is known with nameless numbers
     case NameRule::optional_identifier: good = offset == 0 || name.empty() || identifier(name); break;
     case NameRule::identifier:
     case NameRule::variable: good = identifier(name); break;
@@ -229,7 +229,6 @@ Result<> BtfParser::check_type(u32 id) const {
     if (auto r = check_name(id, row); !r) return r;
     if (row.flag == FlagRule::clear && t.kind_flag) return bad(id, "Invalid btf_info kind_flag");
     if (row.vlen == VlenRule::zero && t.vlen != 0) return bad(id, "vlen != 0");
-    if (row.vlen == VlenRule::at_least_one && t.vlen == 0 && !object_) return bad(id, "vlen == 0");
     if (row.vlen == VlenRule::linkage && t.vlen > (object_ ? BTF_FUNC_EXTERN : BTF_FUNC_GLOBAL))
         return bad(id, "Invalid func linkage");
     if (row.zero_size && t.size_or_type != 0)
@@ -344,7 +343,8 @@ Result<> BtfParser::check_references(u32 id) const {
         return {};
     case BtfKind::func:
         if (to != BtfKind::func_proto) return bad(id, "Invalid type_id");
-        if (unnamed_args_[t.size_or_type]) return bad(id, "Invalid arg#");
+        // libbpf names the parameters of extern functions.
+        if (unnamed_args_[t.size_or_type] && !object_) return bad(id, "Invalid arg#");
         return {};
     case BtfKind::func_proto: {
         if (to != BtfKind::void_ && !is_data(to)) return bad(id, "Invalid return type");

@@ -191,6 +191,8 @@ private:
         if (in.take("if")) return jump(in);
         if (in.take("goto")) return target(in, emit_insn(Op::ja), false);
         if (in.take("gotol")) return target(in, emit_insn(Op::ja32), true);
+        if (in.take("may_goto")) return target(in, emit_insn(Op::may_goto), false);
+        if (in.take("store_release")) return store_release(in);
         if (in.take("call")) return call(in);
         if (in.take("lock")) return lock(in);
         if (in.take("*")) return store(in);
@@ -312,6 +314,25 @@ private:
         emit(find(OpKind::atomic, code, where.width, Operand::reg), where.base, in.reg_of('r'), where.off);
     }
 
+    /// "store_release((u8 *)(r1 +0), r2)"
+    void store_release(Line& in) {
+        in.expect("(");
+        const Address where = address(in);
+        in.expect(",");
+        emit(find(OpKind::store_release, Code::none, where.width, Operand::reg), where.base, in.reg_of('r'),
+             where.off);
+        in.expect(")");
+    }
+
+    /// "load_acquire((u64 *)(r2 +8))" behind "r1 =".
+    bool load_acquire(Line& in, u8 dst) {
+        in.expect("(");
+        const Address where = address(in);
+        emit(find(OpKind::load_acquire, Code::none, where.width, Operand::reg), dst, where.base, where.off);
+        in.expect(")");
+        return true;
+    }
+
     /// "atomic64_fetch_add((u64 *)(r10 -8), r1)" behind "r1 = ".
     void fetch(Line& in, u8 result, u32 width) {
         in.take_prefix("fetch_");
@@ -391,6 +412,7 @@ private:
         in = before;
         if (in.take_prefix("(s")) return sign_extension(in, file, dst, width);
         if (in.take("*")) return load(in, file, dst);
+        if (file == 'r' && in.take("load_acquire")) return load_acquire(in, dst);
         for (const auto& [name, code] :
              {std::pair{"le", Code::to_le}, {"be", Code::to_be}, {"bswap", Code::bswap}})
             if (in.take_prefix(name)) {

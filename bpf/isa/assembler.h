@@ -18,6 +18,7 @@ namespace xdplane {
 ///   r1 = *(u32 *)(r2 + 16); r1 = *(s8 *)(r2 - 1); *(u64 *)(r10 -8) = r1; *(u8 *)(r1 +0) = 7
 ///   lock *(u64 *)(r10 -8) += r1; r1 = atomic64_fetch_add((u64 *)(r10 -8), r1)
 ///   r0 = atomic_cmpxchg((u32 *)(r10 -8), r0, r1); r1 = atomic64_xchg((u64 *)(r10 -8), r1)
+///   r1 = load_acquire((u64 *)(r2 +8)); store_release((u8 *)(r1 +0), r2); may_goto pc+3
 ///   if w1 s> 0x5 goto pc+3; if r1 & r2 goto done; goto pc-2; gotol done; done:
 ///   call bpf_map_lookup_elem#1; call #1; call pc+5; call function; exit
 ///   r0 = *(u16 *)skb[12]; r0 = *(u8 *)skb[r1 + 23]

@@ -110,7 +110,10 @@ std::string jump(const OpcodeInfo& row, const Insn& insn, u32 index, const Disas
 std::string call(const Insn& insn, u32 index, const DisasmOptions& options) {
     switch (insn.src) {
     case kCallLocal: return format("call {}", target(index, insn.imm, options));
-    case kCallKfunc: return format("call kernel-function#{}", insn.imm);
+    case kCallKfunc: {
+        std::string name = options.kfunc_name ? options.kfunc_name(insn.imm) : std::string();
+        return format("call {}#{}", name.empty() ? "kernel-function" : name, insn.imm);
+    }
     case kCallHelper: {
         std::string name =
             options.helper_name ? options.helper_name(static_cast<u32>(insn.imm)) : std::string();
@@ -144,6 +147,9 @@ std::string immediate(const Insn& first, const Insn& second, u32 index, const Di
 std::string text(std::span<const Insn> insns, u32 index, const DisasmOptions& options) {
     const Insn& insn = insns[index];
     const Op op = decode(insn);
+    if (is_addr_space_cast(insn))
+        return format("r{} = addr_space_cast(r{}, {}, {})", u32{insn.dst}, u32{insn.src},
+                      static_cast<u32>(insn.imm) >> 16, static_cast<u32>(insn.imm) & 0xffff);
     if (op == Op::invalid)
         return format("invalid insn: code {:#x} dst {} src {} off {} imm {}", insn.opcode, u32{insn.dst},
                       u32{insn.src}, insn.off, insn.imm);
@@ -158,7 +164,10 @@ std::string text(std::span<const Insn> insns, u32 index, const DisasmOptions& op
     case OpKind::st: return format("*{} = {}", address(row, dst, insn.off), insn.imm);
     case OpKind::stx: return format("*{} = r{}", address(row, dst, insn.off), src);
     case OpKind::atomic: return atomic(row, insn);
+    case OpKind::load_acquire: return format("r{} = load_acquire({})", dst, address(row, src, insn.off));
+    case OpKind::store_release: return format("store_release({}, r{})", address(row, dst, insn.off), src);
     case OpKind::jump: return jump(row, insn, index, options);
+    case OpKind::may_goto: return "may_goto " + target(index, insn.off, options);
     case OpKind::ja:
         return op == Op::ja ? "goto " + target(index, insn.off, options)
                             : "gotol " + target(index, insn.imm, options);

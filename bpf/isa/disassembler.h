@@ -22,6 +22,8 @@ struct DisasmOptions {
     std::string_view map_key = "fd";
     /// The name of a helper with its "bpf_"; empty text where it is unknown. "call NAME#ID".
     std::function<std::string(u32 id)> helper_name = {};
+    /// The name of a kernel function by its BTF id; empty text where it is unknown. "call NAME#ID".
+    std::function<std::string(i32 id)> kfunc_name = {};
     /// The operand of ld_imm64, instead of the default; empty text asks for the default.
     std::function<std::string(const Insn& first, const Insn& second)> immediate = {};
     /// The target of a jump or local call, instead of "pc+OFFSET"; absolute index.

@@ -25,6 +25,7 @@ inline constexpr u32 kRegisters = 11;
 inline constexpr u32 kStackSize = 512;      ///< bytes per frame, and for a whole call chain
 inline constexpr u32 kMaxCallFrames = 8;    ///< main program and 7 nested calls
 inline constexpr u32 kMaxTailCalls = 33;    ///< per run of a program
+inline constexpr u32 kMaxLoops = 1U << 23;  ///< of a bpf_loop, a number iterator, and a frame's may_goto
 inline constexpr u32 kMaxInsns = 1'000'000; ///< in a program, and simulated by the verifier
 inline constexpr u32 kMaxInsnsUnprivileged = 4096;
 
@@ -40,7 +41,7 @@ enum PseudoLoad : u8 {
 };
 enum PseudoCall : u8 { kCallHelper = 0, kCallLocal = 1, kCallKfunc = 2 };
 
-/// imm of an atomic (RFC 9669 section 5.3).
+/// imm of an atomic (RFC 9669 section 5.3; BPF_LOAD_ACQ and BPF_STORE_REL of linux/bpf.h).
 enum AtomicOp : u32 {
     kAtomicAdd = 0x00,
     kAtomicOr = 0x40,
@@ -49,6 +50,13 @@ enum AtomicOp : u32 {
     kFetch = 0x01,
     kAtomicXchg = 0xe1,
     kAtomicCmpxchg = 0xf1,
+    kLoadAcquire = 0x100,
+    kStoreRelease = 0x110,
 };
+
+/// The cast between an arena and its view in user space: it has no row, because there are no arenas here.
+[[nodiscard]] inline bool is_addr_space_cast(const Insn& insn) {
+    return insn.opcode == 0xbf && insn.off == 1;
+}
 
 } // namespace xdplane

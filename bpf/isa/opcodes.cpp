@@ -6,6 +6,8 @@ namespace xdplane {
 namespace {
 
 constexpr u32 atomic_imm(OpKind kind, Code code, Operand operand) {
+    if (kind == OpKind::load_acquire) return kLoadAcquire;
+    if (kind == OpKind::store_release) return kStoreRelease;
     if (kind != OpKind::atomic) return 0;
     const u32 fetch = operand == Operand::fetch ? u32{kFetch} : 0;
     switch (code) {
@@ -63,6 +65,7 @@ constexpr bool registers_fit(const OpcodeInfo& row, const Insn& insn) {
     case OpKind::endian:
     case OpKind::jump: return row.operand == Operand::reg || src_is_zero;
     case OpKind::st: return src_is_zero;
+    case OpKind::may_goto:
     case OpKind::ja:
     case OpKind::exit:
     case OpKind::ld_abs: return src_is_zero && dst_is_zero;

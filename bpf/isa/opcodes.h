@@ -24,7 +24,10 @@ enum class OpKind : u8 {
     st,
     stx,
     atomic,
+    load_acquire,  ///< registers as ldx
+    store_release, ///< registers as stx
     jump,
+    may_goto, ///< a jump that is taken once the frame's budget of loops is used up
     ja,
     call,
     exit,
@@ -90,7 +93,7 @@ enum class Rule : u8 {
     sixteen,
     thirty_two,
     sixty_four, ///< exactly 1, 8, 16, 32, 64
-    atomic,     ///< imm holds the atomic's code and fetch bit
+    atomic,     ///< imm holds OpcodeInfo::atomic: the atomic's code and fetch bit
 };
 
 // clang-format off
@@ -114,6 +117,11 @@ enum class Rule : u8 {
     X(atomic_##name##64,       0xdb, atomic, code, 64, reg,   any, atomic, 1) \
     X(atomic_fetch_##name##32, 0xc3, atomic, code, 32, fetch, any, atomic, 3) \
     X(atomic_fetch_##name##64, 0xdb, atomic, code, 64, fetch, any, atomic, 3)
+#define XDPLANE_ORDERED_ROWS(X, name) \
+    X(name##8,  0xd3, name, none,  8, reg, any, atomic, 4) \
+    X(name##16, 0xcb, name, none, 16, reg, any, atomic, 4) \
+    X(name##32, 0xc3, name, none, 32, reg, any, atomic, 4) \
+    X(name##64, 0xdb, name, none, 64, reg, any, atomic, 4)
 
 #define XDPLANE_OPS(X) \
     XDPLANE_ALU_ROWS(X, add,  0x00, add, 1) \
@@ -169,6 +177,8 @@ enum class Rule : u8 {
     X(atomic_xchg64,    0xdb, atomic, xchg,    64, fetch, any, atomic, 3) \
     X(atomic_cmpxchg32, 0xc3, atomic, cmpxchg, 32, fetch, any, atomic, 3) \
     X(atomic_cmpxchg64, 0xdb, atomic, cmpxchg, 64, fetch, any, atomic, 3) \
+    XDPLANE_ORDERED_ROWS(X, load_acquire) \
+    XDPLANE_ORDERED_ROWS(X, store_release) \
     XDPLANE_JUMP_ROWS(X, jeq,  0x10, 1) \
     XDPLANE_JUMP_ROWS(X, jgt,  0x20, 1) \
     XDPLANE_JUMP_ROWS(X, jge,  0x30, 1) \
@@ -180,6 +190,7 @@ enum class Rule : u8 {
     XDPLANE_JUMP_ROWS(X, jle,  0xb0, 2) \
     XDPLANE_JUMP_ROWS(X, jslt, 0xc0, 2) \
     XDPLANE_JUMP_ROWS(X, jsle, 0xd0, 2) \
+    X(may_goto, 0xe5, may_goto, none, 64, none, target, zero, 4) \
     X(ja,   0x05, ja, none, 64, none, target, zero, 1) \
     X(ja32, 0x06, ja, none, 32, none, zero, target, 4) \
     X(call, 0x85, call, none, 64, none, zero, any, 1) \
@@ -193,7 +204,9 @@ enum class Rule : u8 {
     X(ld_ind32, 0x40, ld_ind, none, 32, reg, zero, any, 1) \
     /* Only lowering makes these; decode() never returns them. */ \
     X(call_helper, 0, lowered, none, 64, none, any, any, 0) \
+    X(map_lookup,  0, lowered, none, 64, none, any, any, 0) \
     X(call_local,  0, lowered, none, 64, none, any, any, 0) \
+    X(call_loop,   0, lowered, none, 64, none, any, any, 0) \
     X(tail_call,   0, lowered, none, 64, none, any, any, 0) \
     X(ctx_length,  0, lowered, none, 32, none, any, any, 0) \
     X(nop,         0, lowered, none, 64, none, any, any, 0)
@@ -218,7 +231,7 @@ struct OpcodeInfo {
     Rule off;
     Rule imm;
     u8 version; ///< ISA version (clang -mcpu=vN) that introduced it; 0: lowered only
-    u32 atomic; ///< kind atomic: what imm holds
+    u32 atomic; ///< kinds atomic, load_acquire, store_release: what imm holds
 };
 
 /// Indexed by Op.

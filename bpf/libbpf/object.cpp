@@ -3,6 +3,7 @@
 #include "bpf/libbpf/object.h"
 
 #include <algorithm>
+#include <bpf/btf.h>
 #include <bpf/libbpf.h>
 #include <cerrno>
 #include <cstdarg>
@@ -14,6 +15,7 @@
 #include <unistd.h>
 
 #include "bpf/base/unique_fd.h"
+#include "bpf/btf/btf.h"
 #include "bpf/libbpf/elf_check.h"
 #include "bpf/libbpf/messages.h"
 #include "bpf/libbpf/wrap.h"
@@ -106,8 +108,19 @@ void Object::list() {
     bpf_map* map = nullptr;
     bpf_object__for_each_map(map, object_) {
         maps_.push_back({bpf_map__name(map), static_cast<u32>(bpf_map__type(map)), bpf_map__key_size(map),
-                         bpf_map__value_size(map), bpf_map__max_entries(map), bpf_map__is_internal(map)});
+                         bpf_map__value_size(map), bpf_map__max_entries(map), bpf_map__is_internal(map),
+                         bpf_map__map_flags(map), bpf_map__btf_value_type_id(map)});
     }
+}
+
+std::shared_ptr<const Btf> Object::btf() const {
+    const struct btf* btf = bpf_object__btf(object_);
+    if (btf == nullptr) return nullptr;
+    u32 size = 0;
+    const void* bytes = btf__raw_data(btf, &size);
+    if (bytes == nullptr) return nullptr;
+    auto parsed = Btf::parse({static_cast<const u8*>(bytes), size}, Btf::Source::object_file);
+    return parsed ? std::move(*parsed) : nullptr;
 }
 
 Result<> Object::select(std::span<const std::string> names) {
@@ -154,6 +167,7 @@ Result<> Object::load() {
     if (log_level_ != 0)
         bpf_object__for_each_program(program, object_) bpf_program__set_log_level(program, log_level_);
     MessageCapture messages;
+    const LoadWatch watch(reports_);
     const int error = bpf_object__load(object_);
     const VerifierMessages verifier = read_verifier_messages(messages.text());
     log_ = verifier.log;

@@ -10,6 +10,7 @@
 #include "bpf/base/result.h"
 #include "bpf/maps/map.h"
 #include "bpf/prog/program.h"
+#include "bpf/syscall/load_report.h"
 
 struct bpf_object;
 
@@ -40,6 +41,8 @@ public:
         u32 value_size = 0;
         u32 max_entries = 0;
         bool global_data = false;
+        u32 flags = 0;             ///< BPF_F_*
+        u32 btf_value_type_id = 0; ///< in btf(); 0 without
     };
 
     /// Errors name the file: ENOENT and its like, EINVAL for what is not a sound BPF object.
@@ -52,8 +55,12 @@ public:
     Object& operator=(const Object&) = delete;
 
     [[nodiscard]] const std::string& file() const { return file_; }
+    [[nodiscard]] std::span<const u8> bytes() const { return bytes_; }
     [[nodiscard]] const std::vector<ProgramInfo>& programs() const { return programs_; }
     [[nodiscard]] const std::vector<MapInfo>& maps() const { return maps_; }
+
+    /// The object's types; null if it has none.
+    [[nodiscard]] std::shared_ptr<const Btf> btf() const;
 
     // Before load().
 
@@ -83,6 +90,9 @@ public:
     /// After a failed load(): the rejected program and the verifier's reason; empty if it was something else.
     [[nodiscard]] const std::string& rejected_program() const { return rejected_program_; }
     [[nodiscard]] const std::string& reason() const { return reason_; }
+    /// What loading took of each program, and the explanation of what was rejected. A rejected program may be
+    /// there more than once: libbpf asks again for the log.
+    [[nodiscard]] const std::vector<LoadReport>& reports() const { return reports_; }
     /// libbpf's own handle, for what is not wrapped here.
     [[nodiscard]] bpf_object* handle() const { return object_; }
 
@@ -101,6 +111,7 @@ private:
     std::string log_;
     std::string rejected_program_;
     std::string reason_;
+    std::vector<LoadReport> reports_;
 };
 
 } // namespace xdplane

@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <cstdarg>
 #include <fcntl.h>
+#include <linux/perf_event.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/types.h>
@@ -31,16 +32,40 @@ int __wrap_fcntl64(int fd, int command, ...);
 
 namespace xdplane {
 
+namespace {
+thread_local bool t_kernel = false;
+} // namespace
+
 bool libbpf_is_wrapped() { return true; }
 
+KernelScope::KernelScope() : before_(t_kernel) { t_kernel = true; }
+KernelScope::~KernelScope() { t_kernel = before_; }
+
 } // namespace xdplane
+
+namespace {
+
+/// Other events are the kernel's.
+bool is_bpf_output(const perf_event_attr* attr) {
+    return attr != nullptr && attr->type == PERF_TYPE_SOFTWARE && attr->config == PERF_COUNT_SW_BPF_OUTPUT;
+}
+
+} // namespace
 
 // Not variadic, as libc's own is not: callers pass fewer arguments than the kernel might read, and what is
 // missing is garbage that nobody looks at.
 long __wrap_syscall(long number, long a, long b, long c, long d, long e, long f) {
-    if (number != __NR_bpf) return __real_syscall(number, a, b, c, d, e, f);
-    const long result = xdplane::bpf_syscall(static_cast<xdplane::u32>(a), reinterpret_cast<void*>(b),
-                                             static_cast<xdplane::u32>(c));
+    if (xdplane::t_kernel) return __real_syscall(number, a, b, c, d, e, f);
+    long result = 0;
+    if (number == __NR_bpf)
+        result = xdplane::bpf_syscall(static_cast<xdplane::u32>(a), reinterpret_cast<void*>(b),
+                                      static_cast<xdplane::u32>(c));
+    else if (number == __NR_perf_event_open && is_bpf_output(reinterpret_cast<const perf_event_attr*>(a)))
+        result = xdplane::open_perf_event(reinterpret_cast<const void*>(a), static_cast<xdplane::i32>(b),
+                                          static_cast<xdplane::i32>(c), static_cast<xdplane::i32>(d),
+                                          static_cast<xdplane::u64>(e));
+    else
+        return __real_syscall(number, a, b, c, d, e, f);
     if (result >= 0) return result;
     errno = static_cast<int>(-result);
     return -1;
@@ -48,11 +73,8 @@ long __wrap_syscall(long number, long a, long b, long c, long d, long e, long f)
 
 void* __wrap_mmap(void* address, size_t size, int protection, int flags, int fd, off_t offset) {
     if (fd >= 0 && (flags & MAP_ANONYMOUS) == 0) {
-        const int answer = xdplane::check_object_mmap(fd, protection, flags);
-        if (answer < 0) {
-            errno = -answer;
-            return MAP_FAILED;
-        }
+        const auto mapped = xdplane::map_object(address, size, protection, flags, fd, offset);
+        if (mapped) return *mapped;
     }
     return __real_mmap(address, size, protection, flags, fd, offset);
 }
