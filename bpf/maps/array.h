@@ -29,6 +29,7 @@ public:
     [[nodiscard]] u64 cpu_stride() const { return cpu_stride_; } ///< 0 if not per CPU
     [[nodiscard]] u32 count() const { return count_; }
     [[nodiscard]] u64 memory_bytes() const override { return memory_.size(); }
+    [[nodiscard]] std::span<const u8> own_pages() const override { return memory_.bytes(); }
 
     ArrayMap(MapSpec spec, const MapOps& ops, Mapping memory, UniqueFd storage, u64 cpu_stride);
 

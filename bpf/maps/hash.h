@@ -3,16 +3,19 @@
 #pragma once
 #include <atomic>
 #include <memory>
+#include <vector>
 
 #include "bpf/base/mapping.h"
 #include "bpf/maps/element_pool.h"
+#include "bpf/maps/lru_list.h"
 #include "bpf/maps/map.h"
 #include "bpf/maps/words.h"
 
 namespace xdplane {
 
-/// BPF_MAP_TYPE_HASH and BPF_MAP_TYPE_PERCPU_HASH (Documentation/bpf/map_hash.rst): chains of preallocated
-/// elements behind a table of 2^k buckets, k the least with 2^k >= max_entries.
+/// BPF_MAP_TYPE_HASH, PERCPU_HASH, LRU_HASH and LRU_PERCPU_HASH (Documentation/bpf/map_hash.rst): chains of
+/// preallocated elements behind a table of 2^k buckets, k the least with 2^k >= max_entries. HASH_OF_MAPS is
+/// built on it (map_of_maps.h).
 ///
 /// Readers take no lock. A writer takes the lock of the bucket's stripe, and publishes an element by one
 /// release store. An update of a key that exists puts a new element in the old one's place, so a value that a
@@ -22,14 +25,18 @@ namespace xdplane {
 /// insert reuses an element that still waits: values may then change under a reader, as they always may on
 /// Linux, but never a lookup go astray.
 ///
-/// max_entries is exact: -E2BIG if and only if that many entries are in the map.
+/// max_entries is exact: -E2BIG if and only if that many entries are in the map. LRU kinds evict instead (see
+/// lru_list.h): an update takes a node first, whatever becomes of it then, so one that is refused may have
+/// evicted an entry, as on Linux. They hold max_entries at most; with BPF_F_NO_COMMON_LRU each CPU has its
+/// share of them (max_entries is rounded up to a multiple of the CPUs).
 ///
 /// Memory, committed as it is touched (so BPF_F_NO_PREALLOC changes only the limit at creation: it may ask
 /// for more than the machine has): per bucket 4 bytes; per element 8 bytes, the key and the value rounded up
 /// to 8 each, the sum rounded up to 16, 32, 64 or a multiple of 64, so that no element of up to 64 bytes lies
 /// on two cache lines; 4 bytes per element that was ever deleted. A 16-byte key and 8-byte value: 32 + 4..8
-/// bytes. Per-CPU values lie apart: round_up(value_size, 8) bytes per element and CPU.
-class HashMap final : public Map {
+/// bytes. Per-CPU values lie apart: round_up(value_size, 8) bytes per element and CPU. LRU kinds: 8 bytes
+/// more per element, in front of it and counted in the rounding, and 16 per entry for its node.
+class HashMap : public Map {
 public:
     static Result<std::shared_ptr<Map>> create(MapSpec spec, const MapOps& ops);
     ~HashMap() override;
@@ -39,16 +46,68 @@ public:
     int update(const u8* key, const u8* value, u64 flags) noexcept;
     int update_percpu(const u8* key, const u8* value, u64 flags, bool all_cpus) noexcept;
     int erase(const u8* key) noexcept;
+    // The same of the LRU kinds: lookups leave a reference bit.
+    [[nodiscard]] u64* lookup_lru(const u8* key, u32 cpu) const noexcept;
+    int update_lru(const u8* key, const u8* value, u64 flags) noexcept;
+    int update_lru_percpu(const u8* key, const u8* value, u64 flags, bool all_cpus) noexcept;
+    // See AheadOps. Elements may have changed between the two: all numbers lead to elements anyway.
+    /// Bytes of the entries that are there, and of their buckets.
+    [[nodiscard]] u64 footprint() const noexcept;
+    void note(const u8* key, const struct KeyWords& words, u64* note) const noexcept;
+    void fetch(const u64* notes, u32 count) const noexcept;
+    /// MapOps::for_each.
+    i64 for_each(u64 (*each)(void*, const void*, void*) noexcept, void* context, u32 cpu) noexcept;
+
+    /// For engines that compile lookups: what lookup() and lookup_lru() do, as constants that never change.
+    ///   hash   of the key's 8-byte words, the last one padded with zeros, by mix_words(): h = hash_start;
+    ///          h = mix_words(h ^ word, kMixMultiplier) for each; then the low half xor the high half
+    ///   chain  number + 1 of the first element of bucket hash & mask, 0 at the end; then Element::next,
+    ///   which
+    ///          ends with kEnd | bucket. Another bucket's mark means: look again. Loads are acquire loads.
+    struct Layout {
+        const u32* buckets;
+        u8* first_element;
+        u64 element_size;
+        u64 hash_start;
+        u32 mask;
+        u32 key_size;
+        u32 value_offset;  ///< in the element, unless values are per CPU
+        u8* percpu_values; ///< null unless they are: at number * value_stride + cpu * cpu_stride
+        u64 value_stride;
+        u64 cpu_stride;
+        bool lru; ///< a hit sets the u32 at kReferenced to 1, if it is 0
+
+        static constexpr i32 kNext = 0; ///< u32s in the element
+        static constexpr i32 kHash = 4;
+        static constexpr i32 kKey = 8; ///< words
+        static constexpr i32 kReferenced = -8;
+        static constexpr u32 kEnd = 1U << 31;
+    };
+    [[nodiscard]] Layout layout() const noexcept;
 
     // Control thread, which is no reader of the Reclaimer: these take the lock of the stripe.
-    int copy_value(const u8* key, u8* value);
+    // Flags: 0, or BPF_F_LOCK for values with a spin lock.
+    int copy_value(const u8* key, u8* value, u64 flags);
+    /// copy_value() and erase() in one.
+    int take_value(const u8* key, u8* value, u64 flags);
     int next_key(const u8* key, u8* next);
+    /// MapOps::copy_batch: the cursor is the number of a bucket.
+    int copy_batch(u32& bucket, MapBatch& batch, bool take);
 
+    /// Not of the LRU kinds.
     [[nodiscard]] u32 size() const { return count_.load(std::memory_order_relaxed); }
     [[nodiscard]] u64 memory_bytes() const override;
 
     /// Elements beyond max_entries: what 64 packets a burst replace in four bursts on every CPU.
     [[nodiscard]] static u32 spares();
+
+protected:
+    /// `value_size`: of what is stored.
+    HashMap(MapSpec spec, const MapOps& ops, u32 value_size);
+    /// Sizes and flags as Linux checks them.
+    static Result<> check_spec(const MapSpec& spec, bool per_cpu);
+    /// What create() does after the checks and the constructor.
+    Result<> allocate();
 
 private:
     /// What is before key and value. Numbers rather than addresses, to be half as large.
@@ -58,15 +117,22 @@ private:
         u64 key[]; ///< padded with zeros; the value follows
     };
     static_assert(sizeof(Element) == 8);
-    static constexpr u32 kEnd = 1U << 31;
+    /// LRU kinds: in front of the Element.
+    struct LruWords {
+        std::atomic<u32> referenced;
+        std::atomic<u32> node;
+    };
+    static_assert(sizeof(LruWords) == 8);
+    static constexpr u32 kEnd = Layout::kEnd;
     static constexpr u32 kStripes = 128;
-
-    HashMap(MapSpec spec, const MapOps& ops);
 
     [[nodiscard]] u32 hash_of(const u8* key) const noexcept;
     [[nodiscard]] bool has_key(const Element& element, const u8* key) const noexcept;
     [[nodiscard]] Element& element(u32 number) const noexcept {
-        return *reinterpret_cast<Element*>(elements_.data() + number * element_size_);
+        return *reinterpret_cast<Element*>(first_element_ + number * element_size_);
+    }
+    [[nodiscard]] LruWords& lru_words(u32 number) const noexcept {
+        return reinterpret_cast<LruWords*>(&element(number))[-1];
     }
     [[nodiscard]] u64* value_of(u32 number, u32 cpu) const noexcept;
     /// Buckets hold element number + 1, so that fresh pages are empty buckets; or an end mark.
@@ -76,15 +142,34 @@ private:
     [[nodiscard]] u32 first(u32 index) const noexcept;
     [[nodiscard]] SpinLock& stripe(u32 index) const noexcept { return stripes_[index & stripe_mask_]; }
 
-    /// With the lock held: the key's element, or kNone.
+    /// Without a lock: the key's element, or kNone.
+    [[nodiscard]] u32 find_unlocked(const u8* key) const noexcept;
+    /// With the lock held.
     [[nodiscard]] u32 find(u32 hash, const u8* key) const noexcept;
     [[nodiscard]] int reserve() noexcept;
     [[nodiscard]] u32 take_for_insert() noexcept;
+    [[nodiscard]] u32 take_for_lru() noexcept;
+    void make_usable(u32 number) noexcept;
     void fill(u32 number, u32 hash, const u8* key) noexcept;
+    void fill_lru(u32 number, u32 hash, const u8* key) noexcept;
+    void fill_value(u32 number, const u8* value) noexcept;
+    void fill_percpu(u32 number, const u8* value, bool fresh, bool all_cpus) noexcept;
     void insert(u32 number, u32 hash) noexcept;
+    /// Links element `number` where `old` is.
+    void replace(u32 old, u32 number, u32 hash) noexcept;
+    void unlink(u32 number, u32 hash) noexcept;
+    /// After unlink(), and after the lock for LRU kinds: the element may be reused.
+    void release(u32 number) noexcept;
+    Result<> allocate_lru();
+    void refer_to(u32 number) const noexcept;
+    [[nodiscard]] bool evict(u32 node, u32 number) noexcept;
+    /// 0, or what an update with these flags gets for a key that is or is not there.
+    [[nodiscard]] static int check_exists(bool exists, u64 flags) noexcept;
+    void copy_all(u32 number, u8* value, bool locked) const noexcept;
     /// Makes whoever pointed to element `number` point to `to`.
     void point_past(u32 number, u32 hash, u32 to) noexcept;
     bool copy_first_key(u32 index, u8* next);
+    int copy_bucket(u32 index, MapBatch& batch, std::vector<u32>& removed, bool take);
 
     u32 key_size_;
     u32 value_size_;
@@ -98,8 +183,10 @@ private:
     u64 seed_ = 0;
     Mapping buckets_;
     Mapping elements_;
+    u8* first_element_ = nullptr;
     Mapping percpu_;
     ElementPool pool_;
+    std::unique_ptr<LruList> lru_; ///< null unless LRU
     std::unique_ptr<SpinLock[]> stripes_;
     alignas(kCacheLine) std::atomic<u32> count_{
         0}; ///< entries in the map; written by whoever inserts or deletes

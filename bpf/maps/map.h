@@ -2,13 +2,16 @@
 // Copyright (c) 2026, the xdplane authors
 #pragma once
 #include <atomic>
+#include <cerrno>
 #include <linux/bpf.h>
 #include <memory>
+#include <span>
 #include <string>
 
 #include "bpf/base/result.h"
 #include "bpf/base/types.h"
 #include "bpf/base/unique_fd.h"
+#include "bpf/maps/map_record.h"
 #include "bpf/run/entry.h"
 
 /// Maps: a row per type in map_types.h, a file per type or family. Semantics and errno values are Linux's
@@ -16,6 +19,9 @@
 namespace xdplane {
 
 class Btf;
+
+/// Linux's internal "not supported", which bpf(2) lets escape.
+inline constexpr int kNotSupported = 524;
 
 /// What MAP_CREATE asks for.
 struct MapSpec {
@@ -28,9 +34,29 @@ struct MapSpec {
     u32 btf_key_type_id = 0;
     u32 btf_value_type_id = 0;
     std::shared_ptr<const Btf> btf; ///< null without BTF
+    u64 map_extra = 0;              ///< bloom filter: number of hash functions, in the low 4 bits
+    u32 numa_node = 0;              ///< with BPF_F_NUMA_NODE
+    /// Maps of maps: a map as every inner one must be.
+    std::shared_ptr<class Map> inner;
+    int inner_error = EBADF; ///< why there is no inner one
+    MapRecord record;        ///< filled in by create_map()
 };
 
 class Map;
+struct AheadOps;
+
+/// Entries on their way to the caller of a batch command: `count` of `room` are there. Keys of key_size and
+/// values of syscall_value_size() bytes, one after the other; null pointers are -EFAULT once there is an
+/// entry.
+struct MapBatch {
+    u8* keys;
+    u8* values;
+    u32 room;
+    u32 count = 0;
+};
+
+/// The batch commands of bpf(2) that a type has.
+enum BatchCommands : u8 { kBatchLookup = 1, kBatchUpdate = 2, kBatchDelete = 4 };
 
 /// What a map type can do. Functions return 0 or -errno; a null function is -EOPNOTSUPP (-EINVAL where Linux
 /// says so). "Data path" ones are called by programs: noexcept, lock-free for lookups, no allocation.
@@ -62,6 +88,27 @@ struct MapOps {
     bool array_like;
     /// Data path, per-CPU types only: the value of any CPU; null if there is none or cpu is out of range.
     void* (*lookup_cpu)(Map&, const void* key, u32 cpu) noexcept = nullptr;
+    /// Data path, queue, stack and bloom filter: bpf_map_push_elem, _pop_elem and _peek_elem.
+    int (*push)(Map&, const void* value, u64 flags) noexcept = nullptr;
+    int (*pop)(Map&, void* value) noexcept = nullptr;
+    int (*peek)(Map&, void* value) noexcept = nullptr;
+    /// Control thread: copy_value() and erase() (or, without keys, pop()) in one.
+    int (*take_value)(Map&, const void* key, void* value, u64 flags) = nullptr;
+    /// Control thread, hashes: copies whole buckets, from `cursor` on, and with `take` deletes what it
+    /// copied. 0: no room for the next bucket, which the cursor is at; -ENOSPC: not even for the first one;
+    /// -ENOENT: that was the last. Null: batches go by next_key.
+    int (*copy_batch)(Map&, u32& cursor, MapBatch& batch, bool take) = nullptr;
+    u8 batch = 0; ///< BatchCommands; LOOKUP_AND_DELETE_BATCH is there with copy_batch
+    /// Data path: what bpf_redirect_map returns for the key (XDP_REDIRECT, or the low bits of flags).
+    u64 (*redirect)(Map&, u64 key, u64 flags) noexcept = nullptr;
+    /// Data path: calls `each` for every element until it returns non-zero; returns how many were visited.
+    /// Elements inserted meanwhile may be missed; none is visited twice.
+    i64 (*for_each)(Map&, u64 (*each)(void* context, const void* key, void* value) noexcept,
+                    void* context) noexcept = nullptr;
+    /// MAP_CREATE refuses BTF types of key and value (524).
+    bool without_btf = false;
+    /// Data path: how a lookup's cache lines are fetched ahead of it (run_ahead.h); null where it is cheap.
+    const AheadOps* ahead = nullptr;
 };
 
 /// A map of any type. The type's file derives from it; data path code reaches it through ops only.
@@ -84,6 +131,10 @@ public:
     [[nodiscard]] int storage_fd() const { return storage_.get(); }
     /// Bytes the map holds in memory, about: what fdinfo calls memlock.
     [[nodiscard]] virtual u64 memory_bytes() const { return 0; }
+    /// The storage as mapped by the map itself; empty for maps whose fd cannot be mmap'ed.
+    [[nodiscard]] virtual std::span<const u8> own_pages() const { return {}; }
+    /// Control thread: no fd names the map any more, nor does a pin. Programs may still use it.
+    virtual void last_fd_closed() {}
 
     u32 id = 0; ///< of *_GET_NEXT_ID; set once by syscall/ before anyone else sees the map
 

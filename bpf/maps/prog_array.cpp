@@ -22,6 +22,8 @@ ProgArray::ProgArray(MapSpec spec)
     : Map(kProgArrayOps, std::move(spec)),
       count_(this->spec().max_entries),
       slots_(std::make_unique<std::atomic<const Entry*>[]>(count_)),
+      doors_(std::make_unique<std::atomic<const void*>[]>(count_)),
+      ahead_doors_(std::make_unique<std::atomic<const void*>[]>(count_)),
       programs_(count_) {}
 
 ProgArray::~ProgArray() { clear(); }
@@ -38,6 +40,8 @@ int ProgArray::put(u32 index, std::shared_ptr<const Program> program, const Entr
         const std::lock_guard guard(lock_);
         programs_[index].swap(program);
         slots_[index].store(entry, std::memory_order_release);
+        doors_[index].store(entry->tail_entry, std::memory_order_release);
+        ahead_doors_[index].store(entry->ahead_entry, std::memory_order_release);
     }
     retire(std::move(program));
     return 0;
@@ -50,6 +54,8 @@ int ProgArray::erase(u32 index) {
         const std::lock_guard guard(lock_);
         programs_[index].swap(old);
         slots_[index].store(nullptr, std::memory_order_release);
+        doors_[index].store(nullptr, std::memory_order_release);
+        ahead_doors_[index].store(nullptr, std::memory_order_release);
     }
     if (!old) return -ENOENT;
     retire(std::move(old));
@@ -73,7 +79,7 @@ Result<std::shared_ptr<Map>> create(MapSpec spec) {
     // Programs neither read nor write it, so flags about that are refused, as in Linux.
     if (auto checked = check_array_spec(spec, BPF_F_RDONLY | BPF_F_WRONLY | BPF_F_NUMA_NODE, false); !checked)
         return fail(checked.error());
-    constexpr u64 bytes_per_slot = sizeof(void*) + sizeof(std::shared_ptr<void>);
+    constexpr u64 bytes_per_slot = 3 * sizeof(void*) + sizeof(std::shared_ptr<void>);
     if (u64{spec.max_entries} * bytes_per_slot > max_map_bytes())
         return fail(ENOMEM, "{} entries need more than the machine's memory", spec.max_entries);
     try {

@@ -34,21 +34,30 @@ public:
     [[nodiscard]] std::shared_ptr<const Program> get(u32 index);
     /// Drops all programs, as when the last user-space reference to the array goes: breaks reference cycles.
     void clear();
+    void last_fd_closed() override { clear(); }
 
     /// Data path: the entry to jump to, or null.
     [[nodiscard]] const Entry* entry(u64 index) const noexcept {
         return index < count_ ? slots_[index].load(std::memory_order_acquire) : nullptr;
     }
-    /// For the JIT: slots_ and count_ never change.
-    [[nodiscard]] const std::atomic<const Entry*>* slots() const { return slots_.get(); }
+    /// The same program's Entry::tail_entry, or null.
+    [[nodiscard]] const void* door(u64 index) const noexcept {
+        return index < count_ ? doors_[index].load(std::memory_order_acquire) : nullptr;
+    }
+    /// For slices that run ahead: Entry::ahead_entry, or null.
+    [[nodiscard]] const std::atomic<const void*>* ahead_doors() const { return ahead_doors_.get(); }
+    /// For the JIT: doors_ and count_ never change, and a door is where tail calls jump to.
+    [[nodiscard]] const std::atomic<const void*>* doors() const { return doors_.get(); }
     [[nodiscard]] u32 count() const { return count_; }
 
 private:
     int put(u32 index, std::shared_ptr<const Program> program, const Entry* entry);
 
     u32 count_;
-    std::unique_ptr<std::atomic<const Entry*>[]> slots_; ///< written under lock_, read by workers
-    std::mutex lock_;                                    ///< guards programs_, owner_
+    std::unique_ptr<std::atomic<const Entry*>[]> slots_;      ///< written under lock_, read by workers
+    std::unique_ptr<std::atomic<const void*>[]> doors_;       ///< the same; an engine reads one of the two
+    std::unique_ptr<std::atomic<const void*>[]> ahead_doors_; ///< the same
+    std::mutex lock_;                                         ///< guards programs_, owner_
     std::vector<std::shared_ptr<const Program>> programs_;
     std::optional<Owner> owner_;
 };

@@ -11,9 +11,44 @@ extern const MapOps kPercpuArrayOps;
 extern const MapOps kHashOps;
 extern const MapOps kPercpuHashOps;
 extern const MapOps kProgArrayOps;
+extern const MapOps kLruHashOps;
+extern const MapOps kLruPercpuHashOps;
+extern const MapOps kLpmTrieOps;
+extern const MapOps kArrayOfMapsOps;
+extern const MapOps kHashOfMapsOps;
+extern const MapOps kQueueOps;
+extern const MapOps kStackOps;
+extern const MapOps kBloomFilterOps;
+extern const MapOps kPerfEventArrayOps;
+extern const MapOps kDevmapOps;
+extern const MapOps kDevmapHashOps;
+extern const MapOps kCpumapOps;
+extern const MapOps kRingbufOps;
+extern const MapOps kUserRingbufOps;
+extern const MapOps kCgroupStorageOps;
+extern const MapOps kPercpuCgroupStorageOps;
+// foreign.cpp
+extern const MapOps kStackTraceOps;
+extern const MapOps kCgroupArrayOps;
+extern const MapOps kSockmapOps;
+extern const MapOps kXskmapOps;
+extern const MapOps kSockhashOps;
+extern const MapOps kReuseportArrayOps;
+extern const MapOps kSkStorageOps;
+
+extern const AheadOps kHashAhead;
+extern const AheadOps kLpmAhead;
 
 /// Who may access a map: every type takes these flags.
 inline constexpr u32 kAccessFlags = BPF_F_RDONLY | BPF_F_WRONLY | BPF_F_RDONLY_PROG | BPF_F_WRONLY_PROG;
+
+/// Linux's KMALLOC_MAX_SIZE: what one allocation of its may have.
+inline constexpr u64 kMaxAllocation = u64{4} << 20;
+
+/// BPF_F_NUMA_NODE with a node: -1 is as if the flag were not there.
+[[nodiscard]] inline bool on_numa_node(const MapSpec& spec) {
+    return (spec.flags & BPF_F_NUMA_NODE) != 0 && spec.numa_node != ~u32{0};
+}
 
 /// Largest value of a per-CPU map, rounded up to 8: Linux's PCPU_MIN_UNIT_SIZE.
 inline constexpr u32 kMaxPercpuValue = 32768;

@@ -1,0 +1,223 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Copyright (c) 2026, the xdplane authors
+#pragma once
+#include <array>
+#include <bit>
+
+#include "bpf/base/mapping.h"
+#include "bpf/maps/element_pool.h"
+#include "bpf/maps/lpm_arena.h"
+#include "bpf/maps/map.h"
+#include "bpf/maps/spin_lock.h"
+#include "bpf/maps/words.h"
+
+namespace xdplane {
+
+/// A node of the trie covers 6 bits of the key, from bit 6 * k on: 32 bytes, two a cache line.
+///
+/// Prefixes that end within its bits are results: those of 0 to 5 of the bits in `internal` (as a heap: bit
+/// 2^r + the r bits), those of all 6 in `leaves`, unless something longer begins with them: then they are
+/// the prefix of 0 bits of a child. The children of a node lie side by side from `base` on, in the order of
+/// their bits; so do the numbers of its results from `results` on, first the internal ones, then the leaves.
+/// A single result is in `results` itself.
+///
+/// A skip node stands for up to 24 nodes that would have nothing but one child each: their bits, 48 in each
+/// of the three words.
+struct LpmNode {
+    u64 internal;
+    u64 children;
+    u64 leaves;
+    std::atomic<u32> base;    ///< of the children's block; replaced in place when a child changes
+    std::atomic<u32> results; ///< block or element; a single element is replaced in place
+};
+static_assert(sizeof(LpmNode) == LpmArena::kUnit);
+
+/// A node on its way: what an edit makes of it.
+struct LpmNodeValue {
+    static constexpr u64 kSkip = 1;
+    static constexpr u32 kSkipMost = 24;
+
+    u64 internal = 0;
+    u64 children = 0;
+    u64 leaves = 0;
+    u32 base = LpmArena::kNone;
+    u32 results = 0;
+
+    [[nodiscard]] static LpmNodeValue load(const LpmNode& node) noexcept {
+        return {node.internal, node.children, node.leaves, node.base.load(std::memory_order_relaxed),
+                node.results.load(std::memory_order_relaxed)};
+    }
+    /// Where no reader is looking yet.
+    void store(LpmNode& node) const noexcept {
+        node.internal = internal;
+        node.children = children;
+        node.leaves = leaves;
+        node.base.store(base, std::memory_order_relaxed);
+        node.results.store(results, std::memory_order_relaxed);
+    }
+    [[nodiscard]] bool is_skip() const noexcept { return (internal & kSkip) != 0; }
+    [[nodiscard]] u32 result_count() const noexcept {
+        return static_cast<u32>(std::popcount(internal) + std::popcount(leaves));
+    }
+    [[nodiscard]] u32 child_count() const noexcept { return static_cast<u32>(std::popcount(children)); }
+};
+
+/// Bits of a key's data, first bit of the first byte first. What is behind the data is 0.
+class LpmBits {
+public:
+    LpmBits(const u8* data, u32 bytes) noexcept : data_(data), bytes_(bytes) {}
+    /// 57 bits or more from bit `at` on, at the top of the word.
+    [[nodiscard]] u64 window(u32 at) const noexcept {
+        if (bytes_ <= 8) {
+            const u64 all = bytes_ == 8 ? read_word(data_) : read_partial(data_, bytes_);
+            return at < 64 ? __builtin_bswap64(all) << at : 0;
+        }
+        const u32 byte = at / 8 < bytes_ - 8 ? at / 8 : bytes_ - 8;
+        const u32 shift = at - byte * 8;
+        return shift < 64 ? __builtin_bswap64(read_word(data_ + byte)) << shift : 0;
+    }
+    [[nodiscard]] u32 chunk(u32 at) const noexcept { return static_cast<u32>(window(at) >> 58); }
+
+private:
+    const u8* data_;
+    u32 bytes_;
+};
+
+/// BPF_MAP_TYPE_LPM_TRIE (Documentation/bpf/map_lpm_trie.rst): the longest prefix in the map that the key
+/// begins with. A multibit trie (LpmNode), its chains compressed: Eatherton's tree bitmap.
+///
+/// Readers take no lock and meet no half-done change: a writer, under the map's lock, builds what changes
+/// beside the old (for most updates a node, its results, and the copy of the node's siblings) and publishes
+/// it by one store to the parent's `base`. What it replaces waits until the readers are quiescent. An update
+/// of a prefix that exists replaces its element alone. Values have stable addresses, until their entry is
+/// replaced or deleted; they stay what they were until the reader is quiescent, with the HashMap's
+/// reservation: when all spare elements wait, one is reused early.
+///
+/// A lookup reads a node for each 6 bits of the longest match (skip nodes: 144), then the number of the
+/// result (if the node has several), then the value.
+///
+/// Memory, committed as it is touched: per entry an element, the value rounded up to 8 and in front and the
+/// key (its prefix length and its bytes) behind it, rounded up to 16, 32, 64 or a multiple of 64; and at most
+/// two nodes of 32 bytes, 4 bytes of result, and a skip node for each 144 bits that it shares with no other.
+/// 100,000 IPv4 prefixes with 8-byte values: 16 + about 52 bytes each.
+class LpmTrie final : public Map {
+public:
+    static Result<std::shared_ptr<Map>> create(MapSpec spec);
+    ~LpmTrie() override;
+
+    // Data path. Keys are struct bpf_lpm_trie_key: u32 prefix length, then the data.
+    [[nodiscard]] u64* lookup(const u8* key) const noexcept;
+    /// -EINVAL, -EEXIST, -ENOENT; -ENOSPC: the map is full; -ENOMEM.
+    int update(const u8* key, const u8* value, u64 flags) noexcept;
+    int erase(const u8* key) noexcept;
+
+    // Control thread, which is no reader of the Reclaimer: these take the lock.
+    int copy_value(const u8* key, u8* value);
+    /// Linux's order: what is more specific first (post-order of the binary trie); the first one after a key
+    /// that is not in the map.
+    int next_key(const u8* key, u8* next);
+
+    // Data path: see AheadOps.
+    /// About what its entries take.
+    [[nodiscard]] u64 footprint() const noexcept;
+    void fetch(const u64* notes, u32 count) const noexcept;
+
+    [[nodiscard]] u64 memory_bytes() const override;
+
+private:
+    class Edit;
+    struct Descent;
+    /// Prefetches what the descent needs next; false if it needs no more.
+    [[nodiscard]] bool go_on(Descent& descent) const noexcept;
+    /// A node on the way down: the one at `slot` of the block of `units` nodes that `base` names.
+    struct Step {
+        std::atomic<u32>* base;
+        u16 slot;
+        u16 units;
+        u32 at; ///< first bit
+    };
+    /// Where a prefix is, or where it would have to be: the last step of the path is the node that has it, or
+    /// that has to change.
+    struct Place {
+        static constexpr u32 kMaxSteps = 2048 / 6 + 2;
+        std::array<Step, kMaxSteps> steps;
+        u32 count = 0;
+        bool exists = false;
+        u32 matched = 0; ///< at a skip node: chunks of it that the prefix has
+    };
+
+    explicit LpmTrie(MapSpec spec);
+    Result<> allocate();
+
+    // Readers and writers.
+    [[nodiscard]] LpmNode* block(u32 first) const noexcept {
+        return reinterpret_cast<LpmNode*>(arena_.at(first));
+    }
+    [[nodiscard]] std::atomic<u32>* result_block(u32 first) const noexcept {
+        return reinterpret_cast<std::atomic<u32>*>(arena_.at(first));
+    }
+    [[nodiscard]] u32 result(const LpmNode& node, u32 rank) const noexcept;
+    [[nodiscard]] u64* value_of(u32 element) const noexcept {
+        return reinterpret_cast<u64*>(elements_.data() + element * element_size_);
+    }
+    [[nodiscard]] u8* key_of(u32 element) const noexcept {
+        return elements_.data() + element * element_size_ + key_offset_;
+    }
+
+    // With the lock.
+    [[nodiscard]] LpmNode& node_at(const Step& step) const noexcept {
+        return block(step.base->load(std::memory_order_relaxed))[step.slot];
+    }
+    void find(const LpmBits& bits, u32 length, Place& place) const noexcept;
+    /// Number among the node's results of the prefix that ends in it.
+    [[nodiscard]] static u32 rank_of(const LpmNodeValue& node, const LpmBits& bits, u32 at,
+                                     u32 length) noexcept;
+    [[nodiscard]] u32 take_element(const u8* key, const u8* value) noexcept;
+    void replace(const Place& place, const LpmBits& bits, u32 length, u32 element) noexcept;
+    [[nodiscard]] bool insert(const Place& place, const LpmBits& bits, u32 length, u32 element) noexcept;
+    [[nodiscard]] u32 remove(const Place& place, const LpmBits& bits, u32 length) noexcept;
+
+    // Elements in the order of next_key(); kNone if there is none.
+    struct Position {
+        u32 slot;
+        u32 depth; ///< of 6 bits: 6 for leaves and children
+    };
+    [[nodiscard]] u32 first_result(const LpmNode* node) const noexcept;
+    [[nodiscard]] u32 result_in(const LpmNode& node, u32 slot) const noexcept;
+    [[nodiscard]] u32 result_after(const LpmNode& node, Position position) const noexcept;
+    [[nodiscard]] u32 successor(const Place& place, const LpmBits& bits, u32 length) const noexcept;
+
+    u32 data_size_;
+    u32 max_length_;
+    u32 value_size_;
+    u32 max_entries_;
+    u32 capacity_ = 0; ///< of max_entries, what the machine's memory has room for
+    u32 key_offset_ = 0;
+    u64 element_size_ = 0;
+    Mapping elements_;
+    ElementPool pool_;
+    LpmArena arena_;
+    std::atomic<u32> root_{LpmArena::kNone}; ///< block of one node; written under lock_, read by workers
+    mutable SpinLock lock_;                  ///< guards the rest, and every change
+    std::atomic<u32> count_{0};              ///< written under the lock
+    u64 elements_used_ = 0;                  ///< elements from here on were never used
+};
+
+/// The bits of `internal` for prefixes of 0 to 5 bits of a chunk.
+[[nodiscard]] constexpr u64 lpm_ancestors(u32 chunk) noexcept {
+    u64 mask = 0;
+    for (u32 r = 0; r < 6; ++r) mask |= u64{1} << ((1U << r) | (chunk >> (6 - r)));
+    return mask;
+}
+inline constexpr std::array<u64, 64> kLpmAncestors = [] {
+    std::array<u64, 64> masks{};
+    for (u32 chunk = 0; chunk < 64; ++chunk) masks[chunk] = lpm_ancestors(chunk);
+    return masks;
+}();
+[[nodiscard]] constexpr u64 lpm_below(u32 bit) noexcept { return (u64{1} << bit) - 1; }
+/// The bits of `internal` for prefixes of at most `length` bits.
+[[nodiscard]] constexpr u64 lpm_no_longer_than(u32 length) noexcept {
+    return length >= 5 ? ~u64{0} : lpm_below(2U << length);
+}
+
+} // namespace xdplane
