@@ -30,14 +30,15 @@ u64 jiffies64(u64, u64, u64, u64, u64) noexcept {
     return run_clock_ns(CLOCK_MONOTONIC_COARSE) / kNanosecondsPerJiffy;
 }
 
-constexpr HelperProto clock_row(u32 id, const char* name, HelperFn fn) {
+constexpr HelperProto clock_row(u32 id, const char* name, HelperFn fn, bool unprivileged = true) {
     return {.id = id,
             .name = name,
             .fn = fn,
             .ret = Ret::integer,
             .args = {},
             .reads_clock = true,
-            .needs_context = true};
+            .needs_context = true,
+            .unprivileged = unprivileged};
 }
 
 } // namespace
@@ -46,9 +47,9 @@ const HelperProto kHelperKtimeGetNs = clock_row(BPF_FUNC_ktime_get_ns, "ktime_ge
 const HelperProto kHelperKtimeGetBootNs =
     clock_row(BPF_FUNC_ktime_get_boot_ns, "ktime_get_boot_ns", ktime_get_boot_ns);
 const HelperProto kHelperKtimeGetCoarseNs =
-    clock_row(BPF_FUNC_ktime_get_coarse_ns, "ktime_get_coarse_ns", ktime_get_coarse_ns);
+    clock_row(BPF_FUNC_ktime_get_coarse_ns, "ktime_get_coarse_ns", ktime_get_coarse_ns, false);
 const HelperProto kHelperKtimeGetTaiNs =
     clock_row(BPF_FUNC_ktime_get_tai_ns, "ktime_get_tai_ns", ktime_get_tai_ns);
-const HelperProto kHelperJiffies64 = clock_row(BPF_FUNC_jiffies64, "jiffies64", jiffies64);
+const HelperProto kHelperJiffies64 = clock_row(BPF_FUNC_jiffies64, "jiffies64", jiffies64, false);
 
 } // namespace xdplane

@@ -6,6 +6,7 @@
 #include <linux/bpf.h>
 
 #include "bpf/helpers/clock.h"
+#include "bpf/helpers/format.h"
 #include "bpf/helpers/rows.h"
 #include "bpf/helpers/trace_log.h"
 #include "bpf/run/run_context.h"
@@ -53,107 +54,28 @@ u32 TraceLog::drain(const std::function<void(const Line&)>& sink) {
 
 namespace {
 
-/// The line under construction: counts what does not fit any more.
-struct Text {
-    char* bytes;
-    u32 size;
-    i64 length = 0;
+u64 error(int code) noexcept { return static_cast<u64>(-i64{code}); }
 
-    void append(char c) noexcept {
-        if (length < size) bytes[length] = c;
-        ++length;
-    }
-    void append(char c, i64 times) noexcept {
-        for (; times > 0; --times) append(c);
-    }
-};
-
-struct Conversion {
-    bool left = false, zero = false, plus = false, space = false;
-    u32 width = 0;
-    u32 longs = 0;
-    char letter = 0;
-};
-
-bool printable(char c) noexcept { return (c >= ' ' && c <= '~') || (c >= '\t' && c <= '\r'); }
-bool alphanumeric(char c) noexcept {
-    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+/// The format that ends within `room` bytes; data() is null if none does.
+std::string_view format_at(u64 address, u64 room) noexcept {
+    const auto* bytes = reinterpret_cast<const char*>(address);
+    const std::size_t length = ::strnlen(bytes, static_cast<u32>(room));
+    return length == static_cast<u32>(room) ? std::string_view() : std::string_view(bytes, length);
 }
 
-/// Reads the conversion behind a '%' and moves on behind it; false if Linux has none like it.
-bool parse(std::string_view format, std::size_t& at, Conversion& conversion) noexcept {
-    constexpr u32 max_width = 1024; // more than a line of Linux's holds
-    const auto peek = [&] { return at < format.size() ? format[at] : '\0'; };
-    for (;; ++at) {
-        if (peek() == '0')
-            conversion.zero = true;
-        else if (peek() == '+')
-            conversion.plus = true;
-        else if (peek() == '-')
-            conversion.left = true;
-        else if (peek() == ' ')
-            conversion.space = true;
-        else
-            break;
-    }
-    for (; peek() >= '0' && peek() <= '9'; ++at)
-        conversion.width = std::min(conversion.width * 10 + static_cast<u32>(peek() - '0'), max_width);
-    const std::size_t letters = at;
-    while (peek() == 'l' && conversion.longs < 2) ++conversion.longs, ++at;
-    conversion.letter = peek();
-    ++at;
-    if (conversion.letter == 'c') return letters + 1 == at;
-    // %pI4 and its like would read memory.
-    if (conversion.letter == 'p') return letters + 1 == at && !alphanumeric(peek());
-    return std::string_view("diuxX").find(conversion.letter) != std::string_view::npos;
+constexpr u32 kMostArguments = 12;
+
+/// The arguments that vprintk and snprintf pass in memory; false if there cannot be such.
+bool arguments_at(u64 address, u64 bytes, std::array<u64, kMostArguments>& arguments) noexcept {
+    const u32 size = static_cast<u32>(bytes);
+    if (size % sizeof(u64) != 0 || size > sizeof arguments || (size != 0 && address == 0)) return false;
+    if (size != 0) std::memcpy(arguments.data(), reinterpret_cast<const void*>(address), size);
+    return true;
 }
 
-void print(Text& text, const Conversion& conversion, u64 argument) noexcept {
-    std::array<char, 24> digits;
-    u32 count = 0;
-    char sign = 0;
-    bool zero = conversion.zero && !conversion.left;
-    u32 width = conversion.width;
-    const bool is_signed = conversion.letter == 'd' || conversion.letter == 'i';
-    if (conversion.letter == 'c') {
-        digits[count++] = static_cast<char>(argument);
-        zero = false;
-    } else {
-        u64 value = argument;
-        if (conversion.letter == 'p') {
-            zero = true;
-            width = std::max(width, 16U);
-        } else if (conversion.longs == 0)
-            value =
-                is_signed ? static_cast<u64>(i64{static_cast<i32>(argument)}) : static_cast<u32>(argument);
-        if (is_signed) {
-            sign = conversion.plus ? '+' : conversion.space ? ' ' : '\0';
-            if (static_cast<i64>(value) < 0) {
-                sign = '-';
-                value = -value;
-            }
-        }
-        const bool hex = conversion.letter == 'p' || (conversion.letter | 32) == 'x';
-        const char* alphabet = conversion.letter == 'X' ? "0123456789ABCDEF" : "0123456789abcdef";
-        const u64 base = hex ? 16 : 10;
-        do digits[count++] = alphabet[value % base];
-        while ((value /= base) != 0);
-    }
-    const i64 padding = i64{width} - count - (sign ? 1 : 0);
-    if (!conversion.left && !zero) text.append(' ', padding);
-    if (sign) text.append(sign);
-    if (zero) text.append('0', padding);
-    while (count != 0) text.append(digits[--count]);
-    if (conversion.left && !zero) text.append(' ', padding);
-}
-
-u64 trace_printk(u64 format, u64 size, u64 a, u64 b, u64 c) noexcept {
-    const char* bytes = reinterpret_cast<const char*>(format);
-    const std::size_t room = static_cast<u32>(size);
-    const std::size_t length = ::strnlen(bytes, room);
-    if (length == room) return static_cast<u64>(i64{-EINVAL});
+u64 write_line(std::string_view format, std::span<const u64> arguments) noexcept {
     std::array<char, TraceLog::kText> text;
-    const i64 written = format_trace({bytes, length}, {a, b, c}, text.data(), TraceLog::kText);
+    const i64 written = format_text(format, arguments, text.data(), TraceLog::kText);
     if (written >= 0)
         TraceLog::instance().write(
             {text.data(), std::min<std::size_t>(static_cast<u64>(written), text.size())},
@@ -161,39 +83,70 @@ u64 trace_printk(u64 format, u64 size, u64 a, u64 b, u64 c) noexcept {
     return static_cast<u64>(written);
 }
 
-} // namespace
-
-i64 format_trace(std::string_view format, const std::array<u64, 3>& arguments, char* bytes,
-                 u32 size) noexcept {
-    Text text{bytes, size};
-    u32 used = 0;
-    for (std::size_t at = 0; at < format.size();) {
-        const char c = format[at++];
-        if (!printable(c)) return -EINVAL;
-        if (c != '%') {
-            text.append(c);
-            continue;
-        }
-        if (at < format.size() && format[at] == '%') {
-            text.append('%');
-            ++at;
-            continue;
-        }
-        Conversion conversion;
-        if (used == arguments.size() || !parse(format, at, conversion)) return -EINVAL;
-        print(text, conversion, arguments[used++]);
-    }
-    return text.length;
+u64 trace_printk(u64 format, u64 size, u64 a, u64 b, u64 c) noexcept {
+    const std::string_view text = format_at(format, size);
+    return text.data() == nullptr ? error(EINVAL) : write_line(text, std::array{a, b, c});
 }
 
-const HelperProto kHelperTracePrintk = {.id = BPF_FUNC_trace_printk,
-                                        .name = "trace_printk",
-                                        .fn = trace_printk,
-                                        .ret = Ret::integer,
-                                        // As on Linux: what the format does not name need not be passed.
-                                        .args = {Arg::mem, Arg::size, Arg::none, Arg::none, Arg::none},
-                                        .gpl_only = true,
-                                        .reads_clock = true,
-                                        .needs_context = true};
+u64 trace_vprintk(u64 format, u64 size, u64 data, u64 data_size, u64) noexcept {
+    std::array<u64, kMostArguments> arguments;
+    const std::string_view text = format_at(format, size);
+    if (text.data() == nullptr || !arguments_at(data, data_size, arguments)) return error(EINVAL);
+    return write_line(text, std::span(arguments).first(static_cast<u32>(data_size) / sizeof(u64)));
+}
+
+/// The verifier has checked that the format ends.
+u64 snprintf(u64 to, u64 size, u64 format, u64 data, u64 data_size) noexcept {
+    std::array<u64, kMostArguments> arguments;
+    if (!arguments_at(data, data_size, arguments)) return error(EINVAL);
+    auto* const text = reinterpret_cast<char*>(to);
+    const u32 room = static_cast<u32>(size);
+    const i64 length =
+        format_text(reinterpret_cast<const char*>(format),
+                    std::span(arguments).first(static_cast<u32>(data_size) / sizeof(u64)), text, room);
+    if (length < 0) return static_cast<u64>(length);
+    if (room != 0) text[std::min<i64>(length, i64{room} - 1)] = 0;
+    return static_cast<u64>(length) + 1;
+}
+
+/// There is no BTF of a kernel whose types could be printed.
+u64 snprintf_btf(u64, u64, u64, u64, u64) noexcept { return error(EINVAL); }
+
+constexpr HelperProto trace_row(u32 id, const char* name, HelperFn fn, std::array<Arg, 5> args) {
+    return {.id = id,
+            .name = name,
+            .fn = fn,
+            .ret = Ret::integer,
+            .args = args,
+            .gpl_only = true,
+            .reads_clock = true,
+            .needs_context = true,
+            .unprivileged = false};
+}
+
+} // namespace
+
+// As on Linux: what the format does not name need not be passed.
+const HelperProto kHelperTracePrintk =
+    trace_row(BPF_FUNC_trace_printk, "trace_printk", trace_printk, {Arg::mem, Arg::size});
+const HelperProto kHelperTraceVprintk = trace_row(BPF_FUNC_trace_vprintk, "trace_vprintk", trace_vprintk,
+                                                  {Arg::mem, Arg::size, Arg::mem_or_null, Arg::size_or_zero});
+const HelperProto kHelperSnprintf = {.id = BPF_FUNC_snprintf,
+                                     .name = "snprintf",
+                                     .fn = snprintf,
+                                     .ret = Ret::integer,
+                                     .args = {Arg::inout_mem_or_null, Arg::size_or_zero, Arg::const_string,
+                                              Arg::mem_or_null, Arg::size_or_zero},
+                                     .use = kUsePacket,
+                                     .gpl_only = true,
+                                     .unprivileged = false};
+const HelperProto kHelperSnprintfBtf = {
+    .id = BPF_FUNC_snprintf_btf,
+    .name = "snprintf_btf",
+    .fn = snprintf_btf,
+    .ret = Ret::integer,
+    .args = {Arg::inout_mem, Arg::size, Arg::mem, Arg::size, Arg::anything},
+    .use = kUsePacket,
+    .unprivileged = false};
 
 } // namespace xdplane

@@ -57,11 +57,4 @@ private:
     std::array<Record, kRecords> records_{};
 };
 
-/// What bpf_trace_printk() makes of its arguments, by Linux's rules: %% %c %p %[l|ll]{d,i,u,x,X}, with flags
-/// "0+- " and a width. Strings and addresses behind pointers (%s, %pI4, ...) are refused, because reading
-/// memory that nobody checked would crash the process. Writes what fits into `text`, and returns the length
-/// of the whole line, or -EINVAL. Data path.
-[[nodiscard]] i64 format_trace(std::string_view format, const std::array<u64, 3>& arguments, char* text,
-                               u32 size) noexcept;
-
 } // namespace xdplane

@@ -6,6 +6,8 @@
 #include <linux/if_ether.h>
 
 #include "bpf/helpers/rows.h"
+#include "bpf/maps/map.h"
+#include "bpf/run/packet.h"
 #include "bpf/run/run_context.h"
 
 namespace xdplane {
@@ -81,13 +83,9 @@ u64 xdp_store_bytes(u64 ctx, u64 offset, u64 from, u64 length, u64) noexcept {
     return 0;
 }
 
-u64 redirect(u64 ifindex, u64 flags, u64, u64, u64) noexcept {
-    if (flags != 0) return kAborted;
-    if (XdpBuff* packet = t_run.packet) {
-        packet->redirect_ifindex = static_cast<u32>(ifindex);
-        packet->redirect_flags = 0;
-    }
-    return kRedirect;
+u64 redirect_map(u64 map, u64 key, u64 flags, u64, u64) noexcept {
+    Map& target = *reinterpret_cast<Map*>(map);
+    return target.ops().redirect ? target.ops().redirect(target, key, flags) : u64{kAborted};
 }
 
 constexpr HelperProto adjust_row(u32 id, const char* name, HelperFn fn) {
@@ -103,13 +101,13 @@ constexpr HelperProto adjust_row(u32 id, const char* name, HelperFn fn) {
 
 } // namespace
 
-const HelperProto kHelperRedirect = {.id = BPF_FUNC_redirect,
-                                     .name = "redirect",
-                                     .fn = redirect,
-                                     .ret = Ret::integer,
-                                     .args = {Arg::anything, Arg::anything},
-                                     .use = kUseXdp,
-                                     .needs_context = true};
+const HelperProto kHelperRedirectMap = {.id = BPF_FUNC_redirect_map,
+                                        .name = "redirect_map",
+                                        .fn = redirect_map,
+                                        .ret = Ret::integer,
+                                        .args = {Arg::const_map, Arg::anything, Arg::anything},
+                                        .use = kUseXdp,
+                                        .needs_context = true};
 const HelperProto kHelperXdpAdjustHead =
     adjust_row(BPF_FUNC_xdp_adjust_head, "xdp_adjust_head", xdp_adjust_head);
 const HelperProto kHelperXdpAdjustMeta =
