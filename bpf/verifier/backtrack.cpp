@@ -49,47 +49,71 @@ void Wanted::step_back(const Step& step, const std::vector<Link>& links, const O
         if (row.operand == Operand::reg) here |= src;
         break;
     }
-    case OpKind::endian:
+    case OpKind::endian: break; // of what is known of dst, bit by bit
     case OpKind::ld_imm64: here &= static_cast<u16>(~dst); break;
     case OpKind::ldx:
+    case OpKind::load_acquire:
         if ((here & dst) == 0) break;
         here &= static_cast<u16>(~dst);
         if (step.slot != Step::kNoSlot) slots[step.slot_frame] |= u64{1} << step.slot;
         break;
     case OpKind::st:
     case OpKind::stx:
+    case OpKind::store_release:
         if (step.slot == Step::kNoSlot) break;
         if ((slots[step.slot_frame] >> step.slot & 1) == 0) break;
         slots[step.slot_frame] &= ~(u64{1} << step.slot);
-        if (row.kind == OpKind::stx) here |= src;
+        if (row.kind != OpKind::st) here |= src;
         break;
-    case OpKind::atomic:
-        if (row.operand == Operand::fetch)
-            here &= static_cast<u16>(~(row.code == Code::cmpxchg ? bit(R0) : src));
+    case OpKind::atomic: {
+        if (row.operand != Operand::fetch) break;
+        const u16 fetched = row.code == Code::cmpxchg ? bit(R0) : src;
+        if ((here & fetched) == 0) break;
+        here &= static_cast<u16>(~fetched);
+        if (step.slot != Step::kNoSlot) slots[step.slot_frame] |= u64{1} << step.slot;
         break;
+    }
     case OpKind::jump:
         if (row.operand == Operand::reg && (here & (dst | src)) != 0) here |= dst | src;
         break;
     case OpKind::call:
+        if (step.callback) {
+            // Into the callback: it got no number of the caller's, whose own registers are as they were.
+            if (f + 1 >= kMaxCallFrames) break;
+            regs[f + 1] = 0;
+            slots[f + 1] = 0;
+            break;
+        }
         here &= static_cast<u16>(~kCallerSaved);
-        if (insn.src == kCallLocal) {
+        if (insn.src == kCallLocal && !step.skipped) {
             if (f + 1 >= kMaxCallFrames) break;
             here |= regs[f + 1] & kArguments;
             regs[f + 1] = 0;
             slots[f + 1] = 0;
-        } else if (f > 0) {
+        } else if (step.abnormal && f > 0) {
             // A tail call that came back to the caller with a number of its own.
+            here = 0;
+            slots[f] = 0;
             regs[f - 1] &= static_cast<u16>(~kCallerSaved);
         }
         break;
     case OpKind::exit:
         if (f == 0) break;
-        here = regs[f - 1] & bit(R0);
         slots[f] = 0;
+        here = 0;
+        if (step.callback) break; // back to the call, where nothing has changed
+        here = regs[f - 1] & bit(R0);
         regs[f - 1] &= static_cast<u16>(~kCallerSaved);
         break;
     case OpKind::ld_abs:
-    case OpKind::ld_ind: here &= static_cast<u16>(~kCallerSaved); break;
+    case OpKind::ld_ind:
+        here &= static_cast<u16>(~kCallerSaved);
+        if (!step.abnormal || f == 0) break;
+        here = 0;
+        slots[f] = 0;
+        regs[f - 1] &= static_cast<u16>(~kCallerSaved);
+        break;
+    case OpKind::may_goto:
     case OpKind::ja:
     case OpKind::lowered: break;
     }
@@ -97,7 +121,8 @@ void Wanted::step_back(const Step& step, const std::vector<Link>& links, const O
     join_links(step, links);
 }
 
-void Wanted::mark(State& checkpoint) {
+bool Wanted::mark(State& checkpoint) {
+    bool changed = false;
     for (u32 f = 0; f < kMaxCallFrames; ++f) {
         if (f >= checkpoint.frames.size()) {
             regs[f] = 0;
@@ -115,31 +140,43 @@ void Wanted::mark(State& checkpoint) {
         }
         slots[f] &= ~frame.slots_precise;
         frame.slots_precise |= slots[f];
+        changed |= regs[f] != 0 || slots[f] != 0;
     }
+    return changed;
 }
 
-void Verifier::backtrack(Wanted& wanted, bool skip_last) {
-    for (State* state = cur_.get();;) {
+/// Returns whether a mark was new.
+bool Verifier::backtrack(State& path, Wanted& wanted, bool skip_last) {
+    bool changed = false;
+    for (State* state = &path;;) {
         std::size_t left = state->steps.size();
         if (skip_last && left > 0) --left;
         skip_last = false;
         while (left > 0) {
-            if (!wanted.any()) return;
+            if (!wanted.any()) return changed;
             const Step& step = state->steps[--left];
             wanted.step_back(step, state->links, info(flow_.ops[step.insn]), insn_at(step.insn));
         }
-        if (state->parent == nullptr) return;
+        if (state->parent == nullptr) return changed;
         state = state->parent;
-        wanted.mark(*state);
-        if (!wanted.any()) return;
+        if (!wanted.mark(*state)) return changed;
+        changed = true;
     }
 }
 
 void Verifier::mark_precise(u32 index) {
-    if (!reg(index).is_scalar()) return;
+    if (!privileged() || !reg(index).is_scalar()) return;
+    end_log_line();
     Wanted wanted;
-    wanted.regs[cur_->depth()] = bit(index);
-    backtrack(wanted, true);
+    wanted.regs[cur_->frame_index()] = bit(index);
+    (void)backtrack(*cur_, wanted, true);
+}
+
+void Verifier::mark_slot_precise(u32 frame, u32 slot) {
+    if (!privileged()) return;
+    Wanted wanted;
+    wanted.slots[frame] = u64{1} << slot;
+    (void)backtrack(*cur_, wanted, true);
 }
 
 } // namespace xdplane

@@ -20,8 +20,9 @@ struct Wanted {
     }
     /// From what was wanted after the step to what its operands must be before it.
     void step_back(const Step& step, const std::vector<Link>& links, const OpcodeInfo& row, const Insn& insn);
-    /// Marks what is wanted of a checkpoint; drops what is no number or was marked before.
-    void mark(State& checkpoint);
+    /// Marks what is wanted of a checkpoint; drops what is no number or was marked before. False if nothing
+    /// is left.
+    bool mark(State& checkpoint);
 
 private:
     void join_links(const Step& step, const std::vector<Link>& links);

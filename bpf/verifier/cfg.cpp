@@ -3,6 +3,7 @@
 #include "bpf/verifier/cfg.h"
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 
 namespace xdplane {
@@ -27,17 +28,28 @@ std::unexpected<Error> explain_invalid(const Insn& insn) {
     case 0x01: return fail(EINVAL, "BPF_LDX uses reserved fields");
     case 0x02: return fail(EINVAL, "BPF_ST uses reserved fields");
     case 0x03:
-        if ((insn.opcode & 0xe0) == 0xc0)
-            return fail(EINVAL, "BPF_ATOMIC uses invalid atomic opcode {:02x}", static_cast<u32>(insn.imm));
-        return fail(EINVAL, "BPF_STX uses reserved fields");
+        if ((insn.opcode & 0xe0) != 0xc0) return fail(EINVAL, "BPF_STX uses reserved fields");
+        if (std::ranges::any_of(kOpcodes, [&](const OpcodeInfo& row) {
+                return row.kind == OpKind::atomic && row.atomic == static_cast<u32>(insn.imm);
+            }))
+            return fail(EINVAL, "invalid atomic operand size");
+        return fail(EINVAL, "BPF_ATOMIC uses invalid atomic opcode {:02x}", static_cast<u32>(insn.imm));
     case 0x05:
     case 0x06:
+        if (insn.opcode == 0x85 && insn.src == kCallKfunc && insn.off < 0)
+            return fail(EINVAL, "negative offset disallowed for kernel module function call");
+        if (insn.opcode == 0x85 && insn.src == kCallKfunc && insn.off > 0)
+            return fail(EINVAL, "invalid module BTF fd specified"); // there are no modules
         if (insn.opcode == 0x85) return fail(EINVAL, "BPF_CALL uses reserved fields");
         if (insn.opcode == 0x95) return fail(EINVAL, "BPF_EXIT uses reserved fields");
+        if (insn.opcode == 0xe5) return fail(EINVAL, "invalid may_goto imm {}", insn.imm);
         if ((insn.opcode & 0xf0) == 0) return fail(EINVAL, "BPF_JA uses reserved fields");
         return fail(EINVAL, "BPF_JMP/JMP32 uses reserved fields");
     default: break;
     }
+    if (is_addr_space_cast(insn))
+        return fail(EINVAL,
+                    "addr_space_cast insn can only be used in a program that has an associated arena");
     if ((insn.opcode & 0xf0) == 0xd0) return fail(EINVAL, "BPF_END uses reserved fields");
     if ((insn.opcode & 0xf0) == 0x80) return fail(EINVAL, "BPF_NEG uses reserved fields");
     if ((insn.opcode & 0xf0) == 0xb0) return fail(EINVAL, "BPF_MOV uses reserved fields");
@@ -46,17 +58,21 @@ std::unexpected<Error> explain_invalid(const Insn& insn) {
 
 class Analysis {
 public:
-    explicit Analysis(std::span<const Insn> insns) : insns_(insns), count_(static_cast<u32>(insns.size())) {}
+    Analysis(std::span<const Insn> insns, const ControlFlowRules& rules)
+        : insns_(insns), rules_(rules), count_(static_cast<u32>(insns.size())) {}
 
     Result<ControlFlow> run() {
         flow_.ops.assign(count_, Op::invalid);
         flow_.targets.assign(count_, -1);
-        flow_.prune_points.assign(count_, 0);
+        flow_.marks.assign(count_, 0);
+        flow_.traits.assign(count_, {});
         if (auto r = decode_all(); !r) return fail(r.error());
+        find_traits();
         find_functions();
         if (auto r = check_jumps(); !r) return fail(r.error());
         if (auto r = check_reachable(); !r) return fail(r.error());
-        mark_prune_points();
+        mark_points();
+        find_function_traits();
         find_live_registers();
         return std::move(flow_);
     }
@@ -117,6 +133,7 @@ private:
     [[nodiscard]] i64 destination(u32 i) const {
         const Insn& insn = insns_[i];
         switch (row(i).kind) {
+        case OpKind::may_goto:
         case OpKind::jump: return i64{i} + 1 + insn.off;
         case OpKind::ja: return i64{i} + 1 + (flow_.ops[i] == Op::ja32 ? insn.imm : insn.off);
         case OpKind::call: return insn.src == kCallLocal ? i64{i} + 1 + insn.imm : -1;
@@ -157,47 +174,120 @@ private:
 
     Result<> check_jump(const Subprogram& function, u32 i) {
         const OpKind kind = row(i).kind;
-        const bool jumps = kind == OpKind::jump || kind == OpKind::ja;
+        const bool jumps = kind == OpKind::jump || kind == OpKind::ja || kind == OpKind::may_goto;
         if (!jumps && !starts_function(i)) return {};
         const i64 to = destination(i);
         const i64 begin = jumps ? function.begin : 0;
         const i64 end = jumps ? function.end : count_;
         if (to < begin || to >= end) {
             if (jumps) return fail(EINVAL, "jump out of range from insn {} to {}", i, to);
-            return fail(EINVAL, "call to invalid destination at insn {}", i);
+            return fail(EINVAL, "call to invalid destination");
         }
         if (second_slot(static_cast<u32>(to)))
-            return fail(EINVAL, "jump into the middle of ldimm64 insn {}", to);
+            return fail(EINVAL, "jump into the middle of ldimm64 insn {}", to - 1);
         flow_.targets[i] = static_cast<i32>(to);
         return {};
     }
 
+    /// Where control may go from insn i, calls entering their function.
+    void successors(u32 i, std::vector<u32>& out) const {
+        const OpKind kind = row(i).kind;
+        if (kind != OpKind::exit && kind != OpKind::ja)
+            out.push_back(i + (kind == OpKind::ld_imm64 ? 2 : 1)); // exists: no function falls off its end
+        if (flow_.targets[i] >= 0) out.push_back(static_cast<u32>(flow_.targets[i]));
+    }
+
+    /// Depth first over tree, forward, cross and back edges.
     Result<> check_reachable() const {
-        std::vector<u8> seen(count_, 0);
-        std::vector<u32> todo{0};
-        while (!todo.empty()) {
-            const u32 i = todo.back();
-            todo.pop_back();
-            if (seen[i] != 0) continue;
-            seen[i] = 1;
-            if (flow_.targets[i] >= 0) todo.push_back(static_cast<u32>(flow_.targets[i]));
-            const OpKind kind = row(i).kind;
-            if (kind == OpKind::exit || kind == OpKind::ja) continue;
-            todo.push_back(i + (kind == OpKind::ld_imm64 ? 2 : 1)); // exists: no function falls off its end
+        enum class Colour : u8 { white, grey, black };
+        struct Visit {
+            u32 insn;
+            u8 next;
+            u8 count;
+            std::array<u32, 2> to;
+        };
+        std::vector<Colour> colours(count_, Colour::white);
+        std::vector<Visit> path;
+        std::vector<u32> scratch;
+        const auto enter = [&](u32 i) {
+            colours[i] = Colour::grey;
+            scratch.clear();
+            successors(i, scratch);
+            Visit visit{i, 0, static_cast<u8>(scratch.size()), {}};
+            std::ranges::copy(scratch, visit.to.begin());
+            path.push_back(visit);
+        };
+        enter(0);
+        while (!path.empty()) {
+            Visit& visit = path.back();
+            if (visit.next == visit.count) {
+                colours[visit.insn] = Colour::black;
+                path.pop_back();
+                continue;
+            }
+            const u32 to = visit.to[visit.next++];
+            if (colours[to] == Colour::grey && !rules_.loops)
+                return fail(EINVAL, "back-edge from insn {} to {}", visit.insn, to);
+            if (colours[to] == Colour::white) enter(to);
         }
         for (u32 i = 0; i < count_; ++i)
-            if (seen[i] == 0 && !second_slot(i)) return fail(EINVAL, "unreachable insn {}", i);
+            if (colours[i] == Colour::white && !second_slot(i)) return fail(EINVAL, "unreachable insn {}", i);
         return {};
     }
 
-    void mark_prune_points() {
-        flow_.prune_points[0] = 1;
+    /// Once: kernel functions are looked up by name.
+    void find_traits() {
+        for (u32 i = 0; i < count_ && rules_.traits; ++i)
+            if (flow_.ops[i] == Op::call && insns_[i].src != kCallLocal)
+                flow_.traits[i] = rules_.traits(insns_[i]);
+    }
+
+    void mark(u32 i, u8 marks) { flow_.marks[i] |= marks; }
+
+    /// Where Linux marks them (check_cfg), so that states are kept and compared at the same places.
+    void mark_points() {
         for (u32 i = 0; i < count_; ++i) {
-            if (flow_.targets[i] >= 0) flow_.prune_points[static_cast<u32>(flow_.targets[i])] = 1;
             if (flow_.ops[i] == Op::invalid) continue;
             const OpKind kind = row(i).kind;
-            if (kind == OpKind::jump) flow_.prune_points[i] = 1;
-            if (kind == OpKind::call && insns_[i].src == kCallLocal) flow_.prune_points[i + 1] = 1;
+            if (flow_.targets[i] >= 0) mark(static_cast<u32>(flow_.targets[i]), kPrunePoint | kJumpPoint);
+            if (kind == OpKind::jump) mark(i, kPrunePoint);
+            if (kind == OpKind::may_goto) mark(i, kPrunePoint | kForcePoint);
+            if (starts_function(i)) {
+                mark(i, kPrunePoint);
+                mark(i + (kind == OpKind::ld_imm64 ? 2 : 1), kPrunePoint | kJumpPoint);
+            }
+            const CallTraits& call = flow_.traits[i];
+            if (call.calls_back) mark(i, kPrunePoint | kJumpPoint | kForcePoint);
+            if (call.calls_later) mark(i, kPrunePoint);
+            if (call.iterates) {
+                mark(i, kPrunePoint | kForcePoint);
+                mark(i + 1, kPrunePoint | kForcePoint);
+            }
+        }
+    }
+
+    void find_function_traits() {
+        for (Subprogram& function : flow_.functions) {
+            for (u32 i = function.begin; i < function.end; ++i) {
+                if (flow_.ops[i] == Op::invalid) continue;
+                const CallTraits& call = flow_.traits[i];
+                function.moves_packet |= call.moves_packet;
+                function.tail_calls |= call.tail_calls;
+                function.legacy_loads |= row(i).kind == OpKind::ld_abs || row(i).kind == OpKind::ld_ind;
+            }
+        }
+        // Through calls, until nothing changes: call graphs are small.
+        for (bool changed = true; changed;) {
+            changed = false;
+            for (u32 i = 0; i < count_; ++i) {
+                if (flow_.ops[i] == Op::invalid || !starts_function(i)) continue;
+                Subprogram& caller = flow_.functions[flow_.function_of(i)];
+                if (caller.moves_packet) continue;
+                const Subprogram& callee =
+                    flow_.functions[flow_.function_of(static_cast<u32>(flow_.targets[i]))];
+                caller.moves_packet = callee.moves_packet;
+                changed |= callee.moves_packet;
+            }
         }
     }
 
@@ -212,9 +302,11 @@ private:
                 u16 after = 0;
                 if (kind != OpKind::exit && kind != OpKind::ja)
                     after = flow_.live_registers[i + (kind == OpKind::ld_imm64 ? 2 : 1)];
-                if (kind == OpKind::jump || kind == OpKind::ja)
+                if (kind == OpKind::jump || kind == OpKind::ja || kind == OpKind::may_goto)
                     after |= flow_.live_registers[static_cast<u32>(flow_.targets[i])];
-                const RegisterUse use = register_use(row(i), insns_[i]);
+                RegisterUse use = register_use(row(i), insns_[i]);
+                if (kind == OpKind::call)
+                    use.reads = static_cast<u16>(((1U << flow_.traits[i].arguments) - 1) << 1);
                 const u16 before = static_cast<u16>((after & ~use.writes) | use.reads | bit(R10));
                 changed |= before != flow_.live_registers[i];
                 flow_.live_registers[i] = before;
@@ -223,6 +315,7 @@ private:
     }
 
     std::span<const Insn> insns_;
+    const ControlFlowRules& rules_;
     u32 count_;
     ControlFlow flow_;
 };
@@ -235,7 +328,9 @@ u32 ControlFlow::function_of(u32 insn) const {
     return static_cast<u32>(after - functions.begin()) - 1;
 }
 
-Result<ControlFlow> analyse_control_flow(std::span<const Insn> insns) { return Analysis(insns).run(); }
+Result<ControlFlow> analyse_control_flow(std::span<const Insn> insns, const ControlFlowRules& rules) {
+    return Analysis(insns, rules).run();
+}
 
 RegisterUse register_use(const OpcodeInfo& row, const Insn& insn) {
     const u16 dst = bit(insn.dst);
@@ -249,9 +344,11 @@ RegisterUse register_use(const OpcodeInfo& row, const Insn& insn) {
         return {reads, dst};
     }
     case OpKind::endian: return {dst, dst};
-    case OpKind::ldx: return {src, dst};
+    case OpKind::ldx:
+    case OpKind::load_acquire: return {src, dst};
     case OpKind::st: return {dst, 0};
-    case OpKind::stx: return {static_cast<u16>(dst | src), 0};
+    case OpKind::stx:
+    case OpKind::store_release: return {static_cast<u16>(dst | src), 0};
     case OpKind::atomic: {
         const bool compares = row.code == Code::cmpxchg;
         const u16 reads = static_cast<u16>(dst | src | (compares ? bit(R0) : 0));
@@ -259,6 +356,7 @@ RegisterUse register_use(const OpcodeInfo& row, const Insn& insn) {
         return {reads, compares ? bit(R0) : src};
     }
     case OpKind::jump: return {static_cast<u16>(dst | (row.operand == Operand::reg ? src : 0)), 0};
+    case OpKind::may_goto:
     case OpKind::ja: return {};
     case OpKind::call: return {static_cast<u16>(kCallerSaved & ~bit(R0)), kCallerSaved};
     case OpKind::exit: return {bit(R0), 0};

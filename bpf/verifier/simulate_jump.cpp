@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "bpf/verifier/links.h"
 #include "bpf/verifier/simulation.h"
 
 namespace xdplane {
@@ -13,9 +14,9 @@ namespace {
 constexpr u64 kMaxPacketOffset = 0xffff;
 
 /// Exactly data: what metadata ends at.
-bool is_data(const RegState& r) {
-    return r.kind == RegKind::packet && r.id == 0 && r.off == 0 && r.var.is_const() && r.var.value() == 0;
-}
+bool is_data(const RegState& r) { return r.kind == RegKind::packet && r.id == 0 && r.unmodified(); }
+
+bool any_packet(const RegState& r) { return r.in_packet() || r.kind == RegKind::packet_end; }
 
 /// True if `end` bounds the area that `pointer` walks.
 bool bounds_packet(const RegState& pointer, const RegState& end) {
@@ -33,159 +34,225 @@ Code mirrored(Code code) {
     }
 }
 
+/// A pointer that is not null whatever happened before.
+bool never_null(const RegState& r) {
+    if (r.or_null) return false;
+    switch (r.kind) {
+    case RegKind::sock:
+    case RegKind::tcp_sock:
+    case RegKind::sock_common:
+    case RegKind::map_value:
+    case RegKind::map_key:
+    case RegKind::map_ptr:
+    case RegKind::mem: return true;
+    default: return false;
+    }
+}
+
+void settle(RegState& r, bool is_null) {
+    if (is_null) {
+        r = RegState::constant(0);
+        return;
+    }
+    r.or_null = false;
+    if (r.kind == RegKind::map_value && r.map != nullptr) {
+        const u32 type = r.map->spec().type;
+        if (r.map->spec().inner) {
+            // What an outer map holds is a map; its id tells it from others of the same shape.
+            const u32 uid = r.id;
+            Map* inner = r.map->spec().inner.get();
+            r = RegState::pointer(RegKind::map_ptr);
+            r.map = inner;
+            r.inner = true;
+            if (inner->spec().record.timer >= 0) r.uid = uid;
+            return;
+        }
+        if (type == BPF_MAP_TYPE_XSKMAP || type == BPF_MAP_TYPE_SOCKMAP || type == BPF_MAP_TYPE_SOCKHASH) {
+            r.kind = type == BPF_MAP_TYPE_XSKMAP ? RegKind::xdp_sock : RegKind::sock;
+            r.map = nullptr;
+        }
+    }
+    const bool locks =
+        r.kind == RegKind::map_value && r.map != nullptr && r.map->spec().record.spin_lock >= 0;
+    if (!locks) r.id = 0;
+}
+
 } // namespace
 
-/// Gives every linked number of the state what was learnt of one of them.
-void Verifier::refine_linked(State& state, const RegState& known) {
-    if (known.id == 0 || !known.is_scalar()) return;
-    const RegState source = known; // may be among those changed
-    for_each_reg(state, [&](RegState& r) {
-        if (!r.is_scalar() || r.id != source.id) return;
-        if (r.off == source.off) {
-            r.var = source.var;
-            return;
-        }
-        const u64 distance = static_cast<u64>(i64{r.off} - source.off);
-        r.var = range_alu(Code::add, 64, source.var, Range::constant(distance));
-    });
-}
-
-/// Keeps who was linked at this jump, because refinement makes their bounds depend on each other.
-void Verifier::record_links(u32 id_a, u32 id_b) {
-    if (id_a == 0 && id_b == 0) return;
+/// Keeps who is linked at this jump, because refinement makes their bounds depend on each other.
+std::vector<Link> Verifier::record_links(u32 id_a, u32 id_b) {
+    std::vector<Link> links;
+    collect_links(*cur_, id_a, flow_.live_registers, insn_, links);
+    collect_links(*cur_, id_b, flow_.live_registers, insn_, links);
     Step& step = cur_->steps.back();
     step.links = static_cast<u32>(cur_->links.size());
-    const auto linked = [&](const RegState& r) {
-        return r.is_scalar() && r.id != 0 && (r.id == id_a || r.id == id_b);
-    };
-    for (std::size_t f = 0; f < cur_->frames.size(); ++f) {
-        const Frame& owner = cur_->frames[f];
-        for (u32 r = 0; r < kRegisters; ++r)
-            if (linked(owner.regs[r])) cur_->links.push_back({static_cast<u8>(f), false, static_cast<u8>(r)});
-        for (u32 s = 0; s < owner.slots.size(); ++s)
-            if (owner.slots[s].is_spill() && linked(owner.slots[s].spilled))
-                cur_->links.push_back({static_cast<u8>(f), true, static_cast<u8>(s)});
-    }
+    if (links.size() > 1) cur_->links.insert(cur_->links.end(), links.begin(), links.end());
     step.links_end = static_cast<u32>(cur_->links.size());
+    if (links.size() > 1) note_history();
+    return links;
 }
 
-void Verifier::settle_null(State& state, u32 id, bool is_null) {
+/// Register `index` was compared with null: it and those of its id are null, or are not.
+void Verifier::settle_null(State& state, u32 index, bool is_null) {
+    const RegState known = state.top().regs[index];
+    // Nothing can have been released before the check: a null has no reference to give back.
+    if (is_null && known.ref != 0 && known.ref == known.id)
+        std::erase_if(state.refs, [&](const Reference& r) { return r.id == known.ref; });
     for_each_reg(state, [&](RegState& r) {
-        if (!r.or_null || r.id != id) return;
-        if (is_null) {
-            r = RegState::constant(0);
-            return;
-        }
-        r.or_null = false;
-        r.id = 0;
+        if (r.or_null && r.id == known.id) settle(r, is_null);
     });
 }
 
-void Verifier::learn_packet_range(State& state, const OpcodeInfo& row, bool taken, const RegState& dst,
-                                  const RegState& src) {
-    if (row.width != 64) return;
+/// Comparisons of a packet pointer with the end of its area: where it is within, so many bytes are there;
+/// where it is not, the same comparison again can have no other outcome.
+bool Verifier::learn_packet_ends(const OpcodeInfo& row, const Insn& insn, State& other, const RegState& dst,
+                                 const RegState& src) {
     Code code = row.code;
-    const RegState* pointer = &dst;
+    u32 index = insn.dst;
     if (bounds_packet(src, dst)) {
-        pointer = &src;
+        index = insn.src;
         code = mirrored(code);
     } else if (!bounds_packet(dst, src)) {
-        return;
+        return false;
     }
-    // pointer `code` end, with the outcome `taken`. pointer <= end: off bytes are there; pointer < end: one
-    // more.
-    bool within = false;
+    // pointer `code` end. Within: pointer <= end, or (strictly) pointer < end: one more byte.
+    bool within_if_taken = false;
     bool strictly = false;
     switch (code) {
-    case Code::jgt: within = !taken; break;
-    case Code::jge: within = strictly = !taken; break;
-    case Code::jlt: within = strictly = taken; break;
-    case Code::jle: within = taken; break;
-    default: return;
+    case Code::jgt: break;
+    case Code::jge: strictly = true; break;
+    case Code::jlt: within_if_taken = strictly = true; break;
+    case Code::jle: within_if_taken = true; break;
+    default: return false;
     }
-    if (!within) return;
-    const RegState& p = *pointer;
-    if (p.off <= 0) return; // also data < data_end, which Linux learns nothing from
+    State& inside = within_if_taken ? other : *cur_;
+    State& outside = within_if_taken ? *cur_ : other;
+    const RegState p = index == insn.dst ? dst : src;
+    RegState& beyond = outside.top().regs[index];
+    if (p.kind == RegKind::packet) beyond.range = strictly ? RegState::kAtEnd : RegState::kBeyondEnd;
+
+    if (p.off < 0 || (p.off == 0 && strictly)) return true; // also data < data_end, which Linux does not use
     if (p.var.wide.umax > kMaxPacketOffset || p.var.wide.umax + static_cast<u32>(p.off) > kMaxPacketOffset)
-        return;
-    const u32 range = static_cast<u32>(p.off) + (strictly ? 1 : 0);
-    const RegKind kind = p.kind;
-    const u32 id = p.id;
-    for_each_reg(state, [&](RegState& r) {
-        if (r.kind == kind && r.id == id) r.range = std::max(r.range, range);
+        return true;
+    const i32 range = p.off + (strictly ? 1 : 0);
+    for_each_reg(inside, [&](RegState& r) {
+        if (r.kind == p.kind && r.id == p.id) r.range = std::max(r.range, range);
     });
+    return true;
+}
+
+Verifier::Outcome Verifier::pointer_outcome(const OpcodeInfo& row, const RegState& dst,
+                                            const RegState& src) const {
+    const bool equality = row.code == Code::jeq || row.code == Code::jne;
+    if (row.width == 64 && (dst.kind == RegKind::packet_end || src.kind == RegKind::packet_end)) {
+        const bool forward = src.kind == RegKind::packet_end;
+        const RegState& p = forward ? dst : src;
+        const Code code = forward ? row.code : mirrored(row.code);
+        if (p.kind != RegKind::packet || p.range >= 0) return Outcome::unknown;
+        const bool beyond = p.range == RegState::kBeyondEnd;
+        if (beyond && (code == Code::jle || code == Code::jgt))
+            return code == Code::jgt ? Outcome::taken : Outcome::not_taken;
+        if (code == Code::jlt || code == Code::jge)
+            return code == Code::jge ? Outcome::taken : Outcome::not_taken;
+        return Outcome::unknown;
+    }
+    const RegState& pointer = dst.is_pointer() ? dst : src;
+    const RegState& number = dst.is_pointer() ? src : dst;
+    if (!equality || !number.is_null() || !never_null(pointer)) return Outcome::unknown;
+    return row.code == Code::jeq ? Outcome::not_taken : Outcome::taken;
+}
+
+/// Comparisons in which a pointer takes part. `other` is the state in which the jump was taken.
+bool Verifier::learn_pointers(const OpcodeInfo& row, const Insn& insn, State& other, const RegState& dst,
+                              const RegState& src) {
+    const bool with_reg = row.operand == Operand::reg;
+    const bool equality = row.code == Code::jeq || row.code == Code::jne;
+    if (row.width == 64 && with_reg && equality && dst.is_pointer() && src.is_pointer() &&
+        dst.or_null != src.or_null) {
+        // Equal to a pointer that is not null.
+        State& equal = row.code == Code::jeq ? other : *cur_;
+        RegState& settled = equal.top().regs[dst.or_null ? insn.dst : insn.src];
+        const u32 id = settled.id;
+        settle(settled, false);
+        settled.id = id;
+    }
+    if (row.width == 64 && !with_reg && equality && insn.imm == 0 && dst.or_null) {
+        settle_null(other, insn.dst, row.code == Code::jeq);
+        settle_null(*cur_, insn.dst, row.code == Code::jne);
+        touched_ |= 1U << insn.dst;
+        return true;
+    }
+    if (row.width == 64 && with_reg && learn_packet_ends(row, insn, other, dst, src)) return true;
+    if (leaks(dst)) return reject(EACCES, "R{} pointer comparison prohibited", insn.dst);
+    return true;
 }
 
 bool Verifier::simulate_jump(const OpcodeInfo& row, const Insn& insn) {
-    ++jumps_;
     const bool with_reg = row.operand == Operand::reg;
     if (with_reg && !check_read(insn.src)) return false;
     if (!check_read(insn.dst)) return false;
-    const RegState dst = reg(insn.dst);
-    const RegState src = with_reg ? reg(insn.src) : RegState::constant(static_cast<u64>(i64{insn.imm}));
+    const RegState immediate = RegState::constant(static_cast<u64>(i64{insn.imm}));
+    RegState dst = reg(insn.dst);
+    RegState src = with_reg ? reg(insn.src) : immediate;
+    if (with_reg && leaks(src) && !(any_packet(dst) && any_packet(src)))
+        return reject(EACCES, "R{} pointer comparison prohibited", insn.src);
     const u32 target = static_cast<u32>(flow_.targets[insn_]);
+    const bool scalars = dst.is_scalar() && src.is_scalar();
 
     RegState dst_taken = dst, src_taken = src, dst_not = dst, src_not = src;
-    bool can_take = true;
-    bool can_pass = true;
-    const bool equality = row.code == Code::jeq || row.code == Code::jne;
-    if (dst.is_scalar() && src.is_scalar()) {
-        can_take = range_refine(row.code, true, row.width, dst_taken.var, src_taken.var);
-        can_pass = range_refine(row.code, false, row.width, dst_not.var, src_not.var);
-        if (!can_take && !can_pass) {
-            // No number is left: nothing ever comes here. Go on unrefined both ways, which proves more than
-            // is needed.
-            can_take = can_pass = true;
-            dst_taken = dst_not = dst;
-            src_taken = src_not = src;
+    Outcome outcome = Outcome::unknown;
+    if (scalars) {
+        // A register compared with itself is one number.
+        const bool same = with_reg && insn.dst == insn.src;
+        const bool can_take =
+            range_refine(row.code, true, row.width, dst_taken.var, same ? dst_taken.var : src_taken.var);
+        const bool can_pass =
+            range_refine(row.code, false, row.width, dst_not.var, same ? dst_not.var : src_not.var);
+        if (same) {
+            src_taken = dst_taken;
+            src_not = dst_not;
         }
-    } else if (row.width == 64 && equality && !with_reg && src.is_null() && !dst.or_null &&
-               (dst.kind == RegKind::map_value || dst.kind == RegKind::mem)) {
-        // Such a pointer is not null; nor are others, but Linux walks both ways.
-        if (row.code == Code::jeq)
-            can_take = false;
-        else
-            can_pass = false;
+        if (can_take != can_pass) outcome = can_take ? Outcome::taken : Outcome::not_taken;
+    } else {
+        outcome = pointer_outcome(row, dst, src);
     }
     InsnFacts& f = facts();
-    if (can_take != can_pass) {
+    if (outcome != Outcome::unknown) {
         if (dst.is_scalar()) mark_precise(insn.dst);
         if (with_reg && src.is_scalar()) mark_precise(insn.src);
     }
-    if (can_take) f.never_taken = false;
-    if (can_pass) f.always_taken = false;
-    if (!can_take) return true;
-    if (!can_pass) {
-        next_insn_ = target;
-        return true;
-    }
+    if (outcome != Outcome::not_taken) f.never_taken = false;
+    if (outcome != Outcome::taken) f.always_taken = false;
+    if (outcome == Outcome::taken) next_insn_ = target;
+    if (outcome != Outcome::unknown) return true;
 
-    const bool scalars = dst.is_scalar() && src.is_scalar();
-    if (scalars) record_links(dst.id, with_reg ? src.id : 0);
-    State other = *cur_;
-    if (scalars) {
-        const auto apply = [&](State& state, const RegState& d, const RegState& s) {
-            Frame& top = state.top();
-            if (with_reg) {
-                top.regs[insn.src].var = s.var;
-                refine_linked(state, top.regs[insn.src]);
-            }
-            // If both are the same register or linked, the narrower is not lost: both hold, the last wins.
-            top.regs[insn.dst].var = d.var;
-            refine_linked(state, top.regs[insn.dst]);
-        };
-        apply(other, dst_taken, src_taken);
-        apply(*cur_, dst_not, src_not);
-        touched_ |= 1U << insn.dst | (with_reg ? 1U << insn.src : 0);
-    } else if (row.width == 64 && equality && !with_reg && dst.or_null && src.is_null()) {
-        settle_null(other, dst.id, row.code == Code::jeq);
-        settle_null(*cur_, dst.id, row.code == Code::jne);
-        touched_ |= 1U << insn.dst;
-    } else if (with_reg && dst.is_pointer() && src.is_pointer()) {
-        learn_packet_range(other, row, true, dst, src);
-        learn_packet_range(*cur_, row, false, dst, src);
-    }
-    return push_pending(target, std::move(other));
+    const auto links = scalars ? record_links(with_reg ? src.id : 0, dst.id) : std::vector<Link>();
+    State* other = push_pending(target, State(*cur_));
+    if (other == nullptr) return false;
+    if (!scalars) return learn_pointers(row, insn, *other, dst, src);
+    const auto apply = [&](State& state, const RegState& d, const RegState& s) {
+        Frame& top = state.top();
+        if (with_reg) top.regs[insn.src].var = s.var;
+        top.regs[insn.dst].var = d.var;
+        if (with_reg) tell_links(state, top.regs[insn.src], links);
+        tell_links(state, top.regs[insn.dst], links);
+    };
+    apply(*other, dst_taken, src_taken);
+    apply(*cur_, dst_not, src_not);
+    touched_ |= 1U << insn.dst | (with_reg ? 1U << insn.src : 0);
+    return true;
+}
+
+/// Whether the frame's budget of rounds is used up is not known here: the round goes on as another path.
+bool Verifier::simulate_may_goto() {
+    State* other = push_pending(insn_ + 1, State(*cur_));
+    if (other == nullptr) return false;
+    ++other->may_goto_depth;
+    if (cur_->parent != nullptr)
+        if (const State* before = previous_round(*cur_->parent, insn_)) widen_imprecise(*before, *other);
+    next_insn_ = static_cast<u32>(flow_.targets[insn_]);
+    facts().always_taken = facts().never_taken = false;
+    return true;
 }
 
 } // namespace xdplane

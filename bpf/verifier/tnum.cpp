@@ -17,12 +17,28 @@ Tnum Tnum::range(u64 min, u64 max) {
     return {min & ~unknown, unknown};
 }
 
+u64 Tnum::next(u64 v) const {
+    if (v >= max()) return max();
+    if (v < min()) return min();
+    const u64 wrong = (v ^ value) & ~mask;
+    const u64 below = low_mask(static_cast<unsigned>(std::bit_width(wrong))); // with the highest wrong bit
+    const u64 first = wrong & ~(below >> 1);
+    // A known 1 where v has 0: right it, and have the least below. Else count up in the unknown bits, above a
+    // known 0 where v has 1, if there is one.
+    if ((first & value) != 0) return (v & ~below) | (value & below);
+    return (((v | ~mask | below) + 1) & mask & ~below) | value;
+}
+
 Tnum Tnum::low(unsigned bits) const { return {value & low_mask(bits), mask & low_mask(bits)}; }
 
 Tnum Tnum::sign_extended(unsigned bits) const {
     const unsigned shift = 64 - bits;
     return {static_cast<u64>(static_cast<i64>(value << shift) >> shift),
             static_cast<u64>(static_cast<i64>(mask << shift) >> shift)};
+}
+
+Tnum Tnum::swapped(unsigned bits) const {
+    return {std::byteswap(value) >> (64 - bits), std::byteswap(mask) >> (64 - bits)};
 }
 
 Tnum Tnum::with_low32(const Tnum& lower) const {
@@ -63,15 +79,13 @@ Tnum tnum_xor(Tnum a, Tnum b) {
 }
 
 Tnum tnum_mul(Tnum a, Tnum b) {
-    // Long multiplication. The product of the known parts is exact; each bit of a that may be 1 adds b or
-    // nothing, each that is 1 adds b's unknown bits.
-    Tnum sum = Tnum::constant(a.value * b.value);
-    for (unsigned i = 0; i < 64; ++i) {
+    // Long multiplication, bit by bit of a. Where a bit may be 0 or 1, the sum so far is either.
+    Tnum sum = Tnum::constant(0);
+    for (unsigned i = 0; i < 64 && (a.max() >> i) != 0; ++i) {
         const u64 bit = u64{1} << i;
-        if ((a.value & bit) != 0)
-            sum = tnum_add(sum, {0, b.mask << i});
-        else if ((a.mask & bit) != 0)
-            sum = tnum_add(sum, {0, b.max() << i});
+        if ((a.max() & bit) == 0) continue;
+        const Tnum more = tnum_add(sum, tnum_lsh(b, i));
+        sum = (a.mask & bit) == 0 ? more : tnum_join(sum, more);
     }
     return sum;
 }
@@ -86,11 +100,16 @@ Tnum tnum_arsh(Tnum a, unsigned shift, unsigned width) {
     return shifted.low(width);
 }
 
+Tnum tnum_join(Tnum a, Tnum b) {
+    const u64 unknown = (a.value ^ b.value) | a.mask | b.mask;
+    return {a.value & ~unknown, unknown};
+}
+
 bool tnum_meet(Tnum a, Tnum b, Tnum& out) {
-    if (((a.value ^ b.value) & ~a.mask & ~b.mask) != 0) return false;
+    const bool some = tnum_overlap(a, b);
     const u64 unknown = a.mask & b.mask;
     out = {(a.value | b.value) & ~unknown, unknown};
-    return true;
+    return some;
 }
 
 } // namespace xdplane

@@ -6,10 +6,10 @@
 /// Known bits of a 64-bit number ("tristate number", as Linux calls it).
 namespace xdplane {
 
-/// A set of numbers: every x with (x & ~mask) == value. Bits in mask are unknown; value has none of them
-/// unless the set is empty, which only meet() makes and reports.
+/// A set of numbers: every x with (x & ~mask) == value. Bits in mask are unknown; value has none of them.
 ///
-/// Every operation is sound: for x in a and y in b, x op y (mod 2^64) is in op(a, b).
+/// Every operation is sound: for x in a and y in b, x op y (mod 2^64) is in op(a, b). None knows more or less
+/// than that of Linux 6.18 does.
 struct Tnum {
     u64 value = 0;
     u64 mask = ~u64{0};
@@ -30,10 +30,15 @@ struct Tnum {
     /// Every number is a multiple of `size`, a power of two.
     [[nodiscard]] constexpr bool aligned(u64 size) const { return ((value | mask) & (size - 1)) == 0; }
 
+    /// The least number of this above v; the greatest if none is above it.
+    [[nodiscard]] u64 next(u64 v) const;
+
     /// The low `bits` bits, zero-extended.
     [[nodiscard]] Tnum low(unsigned bits) const;
     /// The low `bits` bits, sign-extended to 64.
     [[nodiscard]] Tnum sign_extended(unsigned bits) const;
+    /// The lowest `bits` (16, 32, 64) in the other order of bytes, the rest 0.
+    [[nodiscard]] Tnum swapped(unsigned bits) const;
     /// The upper 32 bits of this with the lower 32 bits of `lower`.
     [[nodiscard]] Tnum with_low32(const Tnum& lower) const;
 
@@ -50,7 +55,14 @@ struct Tnum {
 [[nodiscard]] Tnum tnum_rsh(Tnum a, unsigned shift);
 /// Arithmetic shift of the low `width` (32 or 64) bits; a 32-bit result is zero-extended.
 [[nodiscard]] Tnum tnum_arsh(Tnum a, unsigned shift, unsigned width);
-/// The numbers in both sets; false if there is none.
-[[nodiscard]] bool tnum_meet(Tnum a, Tnum b, Tnum& out);
+/// The smallest set with all numbers of both.
+[[nodiscard]] Tnum tnum_join(Tnum a, Tnum b);
+/// Some number is in both sets.
+[[nodiscard]] constexpr bool tnum_overlap(Tnum a, Tnum b) {
+    return ((a.value ^ b.value) & ~a.mask & ~b.mask) == 0;
+}
+/// The numbers in both sets; false if there is none: `out` then has each bit that either of them is sure of,
+/// 1 where they disagree, as Linux goes on with.
+bool tnum_meet(Tnum a, Tnum b, Tnum& out);
 
 } // namespace xdplane

@@ -17,14 +17,63 @@ constexpr u32 kTailCallStack = 256;
 
 u32 round_up(u32 value, u32 to) { return (value + to - 1) / to * to; }
 
+/// Linux keeps one cgroup storage, and one per CPU, for a program.
+bool is_second_storage(const std::vector<std::shared_ptr<Map>>& maps, const Map& map) {
+    const u32 type = map.spec().type;
+    if (type != BPF_MAP_TYPE_CGROUP_STORAGE && type != BPF_MAP_TYPE_PERCPU_CGROUP_STORAGE) return false;
+    return std::ranges::any_of(maps, [&](const auto& other) { return other->spec().type == type; });
+}
+
 } // namespace
 
 bool Verifier::check_request() {
     if (request_.type == nullptr || !request_.type->loadable)
         return reject(EINVAL, "unsupported program type");
-    if (!request_.privileged) return reject(EPERM, "programs of unprivileged users are not supported yet");
-    if (request_.insns.empty() || request_.insns.size() > kMaxInsns)
-        return reject(E2BIG, "a program has 1 to {} insns, not {}", kMaxInsns, request_.insns.size());
+    const u32 type = request_.type->type;
+    if (!privileged() && type != BPF_PROG_TYPE_SOCKET_FILTER && type != BPF_PROG_TYPE_CGROUP_SKB)
+        return reject(EPERM, "programs of this type are for the privileged");
+    const u32 limit = privileged() ? kMaxInsns : kMaxInsnsUnprivileged;
+    if (request_.insns.empty() || request_.insns.size() > limit)
+        return reject(E2BIG, "a program has 1 to {} insns, not {}", limit, request_.insns.size());
+    return true;
+}
+
+/// Function information, if there is any, has a record for each function.
+bool Verifier::check_function_info() {
+    const auto& info = request_.functions;
+    if (info.empty()) return true;
+    if (info.size() != flow_.functions.size())
+        return reject(EINVAL, "number of funcs in func_info doesn't match number of subprogs");
+    for (std::size_t f = 0; f < info.size(); ++f)
+        if (info[f].insn_off != flow_.functions[f].begin)
+            return reject(EINVAL, "func_info BTF section doesn't match subprog layout in BPF program");
+    return true;
+}
+
+/// A tail call and a failing legacy load return a number from the function that they are in.
+bool Verifier::check_abnormal_returns() {
+    for (u32 f = 1; f < flow_.functions.size(); ++f) {
+        const Subprogram& function = flow_.functions[f];
+        const bool known = !request_.functions.empty();
+        if (known && returns_scalar(f)) continue;
+        const char* why =
+            known ? "only allowed in functions that return 'int'." : "not allowed in subprogs without BTF";
+        if (function.legacy_loads) return reject(EINVAL, "LD_ABS is {}", why);
+        if (function.tail_calls) return reject(EINVAL, "tail_call is {}", why);
+    }
+    return true;
+}
+
+/// What only the privileged may do with functions.
+bool Verifier::check_functions_allowed() {
+    if (privileged()) return true;
+    for (const Insn& insn : request_.insns) {
+        const bool calls = insn.opcode == 0x85 && (insn.src == kCallLocal || insn.src == kCallKfunc);
+        const bool refers = insn.opcode == 0x18 && insn.src == kCodeAddr;
+        if (calls || refers)
+            return reject(EPERM, "loading/calling other bpf or kernel functions are allowed for CAP_BPF and "
+                                 "CAP_SYS_ADMIN");
+    }
     return true;
 }
 
@@ -38,12 +87,19 @@ bool Verifier::resolve_map(u32 i) {
     if (!map) return reject(map.error().code, "fd {} is not pointing to valid bpf_map", insn.imm);
     InsnFacts& f = facts_[i];
     f.map = map->get();
-    if (std::find(maps_.begin(), maps_.end(), *map) == maps_.end()) maps_.push_back(std::move(*map));
+    if (std::find(maps_.begin(), maps_.end(), *map) == maps_.end()) {
+        if (is_second_storage(maps_, **map))
+            return reject(EBUSY, "only one cgroup storage of each type is allowed");
+        maps_.push_back(std::move(*map));
+    }
+    if (f.map->spec().record.spin_lock >= 0 && request_.type->type == BPF_PROG_TYPE_SOCKET_FILTER)
+        return reject(EINVAL, "socket filter progs cannot use bpf_spin_lock yet");
     if (insn.src != kMapValue && insn.src != kMapIndexValue) return true;
     f.value_offset = static_cast<u32>(insn_at(i + 1).imm);
-    if (f.map->ops().direct_value == nullptr || f.map->ops().direct_value(*f.map) == nullptr)
+    if (f.map->ops().direct_value == nullptr)
         return reject(EINVAL, "no direct value access support for this map type");
-    if (f.value_offset >= f.map->spec().value_size || f.value_offset >= 1U << 29)
+    const bool there = f.map->ops().direct_value(*f.map) != nullptr; // arrays of one entry
+    if (!there || f.value_offset >= f.map->spec().value_size || f.value_offset >= 1U << 29)
         return reject(EINVAL, "invalid access to map value pointer, value_size={} off={}",
                       f.map->spec().value_size, f.value_offset);
     return true;
@@ -52,6 +108,7 @@ bool Verifier::resolve_map(u32 i) {
 bool Verifier::resolve_maps() {
     facts_.resize(request_.insns.size());
     helper_seen_.resize(request_.insns.size());
+    other_callback_.resize(request_.insns.size());
     for (u32 i = 0; i < facts_.size(); ++i) {
         InsnFacts& f = facts_[i];
         f.op = flow_.ops[i];
@@ -66,49 +123,59 @@ bool Verifier::resolve_maps() {
     return true;
 }
 
-/// Frames and stack of the deepest chain of calls; recursion.
+/// Frames and stack of the deepest chain of calls from the main program and from each callback that is called
+/// later, on a stack of its own; recursion.
 bool Verifier::check_call_graph() {
-    const u32 count = static_cast<u32>(functions_.size());
     for (u32 i = 0; i < facts_.size(); ++i) {
-        if (facts_[i].op != Op::call || insn_at(i).src != kCallLocal) continue;
-        auto& callees = functions_[flow_.function_of(i)].callees;
+        const bool calls = facts_[i].op == Op::call && insn_at(i).src == kCallLocal;
+        const bool refers = facts_[i].op == Op::ld_imm64 && insn_at(i).src == kCodeAddr;
+        if (!calls && !refers) continue;
         const u32 callee = flow_.function_of(static_cast<u32>(facts_[i].target));
-        if (std::find(callees.begin(), callees.end(), callee) == callees.end()) callees.push_back(callee);
+        if (refers && functions_[callee].is_async_callback) continue;
+        auto& callees = functions_[flow_.function_of(i)].callees;
+        if (std::ranges::find(callees, callee) == callees.end()) callees.push_back(callee);
     }
+    if (!check_call_graph_from(0)) return false;
+    for (u32 f = 1; f < functions_.size(); ++f)
+        if (functions_[f].is_async_callback && !check_call_graph_from(f)) return false;
+    return true;
+}
+
+bool Verifier::check_call_graph_from(u32 root) {
+    const u32 count = static_cast<u32>(functions_.size());
     const auto own_stack = [&](u32 f) {
         return request_.jit ? round_up(functions_[f].stack_depth, 16)
                             : round_up(std::max(functions_[f].stack_depth, 1U), 32);
     };
-    // Longest chains from the main program, frame by frame: kMaxCallFrames rounds reach everything legal.
+    // Longest chains, frame by frame: kMaxCallFrames rounds reach everything legal.
     std::vector<u32> above(count, 0); // stack of the callers
     std::vector<u8> at_level(count, 0);
-    at_level[0] = 1;
+    at_level[root] = 1;
     for (u32 level = 1;; ++level) {
         std::vector<u8> next(count, 0);
+        std::vector<u32> next_above(count, 0);
         bool more = false;
         for (u32 f = 0; f < count; ++f) {
             if (at_level[f] == 0) continue;
+            if (f != root && functions_[f].tail_calls && above[f] >= kTailCallStack)
+                return reject(
+                    EACCES,
+                    "tail_calls are not allowed when call stack of previous frames is {} bytes. Too large",
+                    above[f]);
+            const u32 depth = above[f] + own_stack(f);
+            if (depth > kStackSize)
+                return reject(EACCES, "combined stack size of {} calls is {}. Too large", level, depth);
             for (const u32 callee : functions_[f].callees) {
                 next[callee] = 1;
                 more = true;
-                above[callee] = std::max(above[callee], above[f] + own_stack(f));
+                next_above[callee] = std::max(next_above[callee], depth);
             }
         }
-        if (!more) break;
-        if (level >= kMaxCallFrames)
-            return reject(E2BIG, "the call stack of {} frames is too deep !", level + 1);
+        if (!more) return true;
+        if (level >= kMaxCallFrames) return reject(E2BIG, "the call stack of {} frames is too deep !", level);
         at_level = std::move(next);
+        above = std::move(next_above);
     }
-    for (u32 f = 0; f < count; ++f) {
-        if (above[f] + own_stack(f) > kStackSize)
-            return reject(EACCES, "combined stack size of calls is {}. Too large", above[f] + own_stack(f));
-        if (f != 0 && functions_[f].tail_calls && above[f] >= kTailCallStack)
-            return reject(
-                EACCES,
-                "tail_calls are not allowed when call stack of previous frames is {} bytes. Too large",
-                above[f]);
-    }
-    return true;
 }
 
 /// A prog array's programs are all of one kind; the first one that uses it says which.
@@ -136,9 +203,13 @@ VerifiedProgram Verifier::finish() {
         f.end = flow_.functions[i].end;
         f.stack_depth = functions_[i].stack_depth;
         f.tail_calls = functions_[i].tail_calls;
+        f.is_callback = functions_[i].is_callback;
+        f.is_global = is_global(i);
+        f.reads_uninit_stack = functions_[i].reads_uninit_stack;
         program.tail_calls_ |= f.tail_calls;
         program.functions_.push_back(f);
     }
+    program.values_ = find_values(request_.insns, facts_, program.functions_);
     program.insns_ = std::move(request_.insns);
     program.facts_ = std::move(facts_);
     program.maps_ = std::move(maps_);
@@ -148,19 +219,40 @@ VerifiedProgram Verifier::finish() {
 }
 
 Result<VerifiedProgram> Verifier::run() {
-    if (!check_request()) return fail(error_);
-    auto flow = analyse_control_flow(request_.insns);
-    if (!flow) {
-        reject_with(flow.error().code, flow.error().message);
-        return fail(error_);
+    if (check_request()) {
+        start_clock();
+        const bool safe = run_passes();
+        log_stats();
+        if (safe) return finish();
     }
+    explain_error();
+    return fail(error_);
+}
+
+void Verifier::explain_error() {
+    log_.explanation = explain_rejection({.message = log_.reason,
+                                          .insns = request_.insns,
+                                          .flow = flow_,
+                                          .facts = facts_,
+                                          .btf = request_.btf.get(),
+                                          .lines = request_.lines,
+                                          .state = cur_.get(),
+                                          .insn = insn_,
+                                          .simulated = cur_ != nullptr && !simulated_});
+}
+
+bool Verifier::run_passes() {
+    if (!check_functions_allowed()) return false;
+    log_functions();
+    auto flow = analyse_control_flow(request_.insns, {.loops = privileged(), .traits = call_traits});
+    if (!flow) return reject_with(flow.error().code, flow.error().message);
     flow_ = std::move(*flow);
     functions_.resize(flow_.functions.size());
-    if (!resolve_maps()) return fail(error_);
-    const bool safe = simulate() && check_call_graph() && check_prog_arrays();
-    log_stats();
-    if (!safe) return fail(error_);
-    return finish();
+    if (!check_function_info() || !check_abnormal_returns() || !resolve_maps()) return false;
+    log_live_registers();
+    if (!simulate_all()) return false;
+    simulated_ = true;
+    return check_call_graph() && check_prog_arrays();
 }
 
 Result<VerifiedProgram> verify(VerifyRequest request, VerifierLog& log) {

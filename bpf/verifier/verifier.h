@@ -12,6 +12,8 @@
 #include "bpf/isa/opcodes.h"
 #include "bpf/maps/map.h"
 #include "bpf/prog/program_type.h"
+#include "bpf/verifier/explain.h"
+#include "bpf/verifier/value_facts.h"
 
 /// The verifier proves that a program can do no harm, and keeps what it proved. verify() is the only maker of
 /// VerifiedProgram, only a VerifiedProgram can be lowered, and only a lowered program can be run: unverified
@@ -45,11 +47,26 @@ struct VerifyRequest {
     /// Resolves an fd, or an index into fd_array, to its map; errors are EBADF or EINVAL.
     std::function<Result<std::shared_ptr<Map>>(i32 fd)> map_by_fd;
     std::function<Result<std::shared_ptr<Map>>(i32 index)> map_by_index;
+    /// Debugging: is told of every simulated insn, with what is known before it.
+    std::function<void(u32 insn, const struct State& before)> observer;
+    /// Debugging: a path is pruned only where every number is within that of the older path, whether anything
+    /// relies on it or not. Then whatever registers and stack hold when the program runs is within some state
+    /// that `observer` is told. More insns are simulated.
+    bool compare_all_numbers = false;
     bool jit = true; ///< the engine that will run it, for the owner of prog arrays
 };
 
 /// BPF_LOG_LEVEL1, LEVEL2 and STATS.
 enum LogLevel : u32 { kLogOff = 0, kLogBasic = 1, kLogVerbose = 2, kLogStats = 4 };
+
+/// What a verification cost.
+struct VerifierStats {
+    u64 insns_processed = 0; ///< simulated
+    u64 max_states_per_insn = 0;
+    u64 total_states = 0;
+    u64 peak_states = 0;
+    std::vector<u32> stack_depths; ///< by function
+};
 
 /// What the verifier says, in Linux's words. Kept in full here; syscall/ applies the ENOSPC rules.
 struct VerifierLog {
@@ -58,10 +75,18 @@ struct VerifierLog {
     /// The last line that explains a rejection; never empty after one, at every level.
     std::string reason;
     u64 insns_processed = 0;
+    VerifierStats stats;
+    /// What bpf(2)'s buffer can take, its NUL included, and what became of that: what was said of paths that
+    /// turned out to be safe is forgotten, but it took room.
+    u64 room = 0;  ///< 0: any
+    u64 peak = 0;  ///< the longest that the text was
+    u64 begin = 0; ///< from here on the text is in a buffer that keeps the last of it
+    /// After a rejection: what went wrong and where it came from, for people. Not part of bpf(2)'s log.
+    std::optional<Explanation> explanation;
 };
 
 /// What a register pointed to at a memory access or call, on every path that reaches it.
-enum class PtrKind : u8 { none, ctx, stack, packet, packet_meta, map_value, mem, mixed };
+enum class PtrKind : u8 { none, ctx, stack, packet, packet_meta, map_value, mem, socket, mixed };
 
 /// What was proved of one instruction.
 struct InsnFacts {
@@ -71,11 +96,14 @@ struct InsnFacts {
     bool always_taken = false;           ///< conditional jumps: every path took the branch
     bool never_taken = false;            ///< no path took it
     const CtxField* field = nullptr;     ///< base ctx: the field accessed
-    const HelperProto* helper = nullptr; ///< calls of helpers
+    const HelperProto* helper = nullptr; ///< calls of helpers and kernel functions
     Map* map = nullptr; ///< ld_imm64 of a map or map value; calls: the map argument if one map on every path
     u64 value_offset = 0;         ///< ld_imm64 of kMapValue: offset into the value
     std::optional<u64> const_key; ///< tail_call: the index if constant on every path
-    i32 target = -1;              ///< jumps, calls of sub-programs, kCodeAddr: absolute index of the insn
+    /// bpf_loop: the first insn of the callback, if it is the same and the flags are 0 on every path; else
+    /// -1.
+    i32 callback = -1;
+    i32 target = -1; ///< jumps, may_goto, calls of sub-programs, kCodeAddr: absolute index of the insn
 };
 
 /// A main program or sub-program: insns [begin, end).
@@ -86,6 +114,8 @@ struct FunctionFacts {
     bool tail_calls = false;
     bool is_callback = false;
     bool is_global = false;
+    /// It may read stack that it has not written: engines give it a frame of zeros.
+    bool reads_uninit_stack = false;
 };
 
 class VerifiedProgram {
@@ -93,6 +123,8 @@ public:
     [[nodiscard]] const ProgramType& type() const { return *type_; }
     [[nodiscard]] const std::vector<Insn>& insns() const { return insns_; }
     [[nodiscard]] const std::vector<InsnFacts>& facts() const { return facts_; }
+    /// Bounds of numbers at every insn, on every execution.
+    [[nodiscard]] const ValueFacts& values() const { return values_; }
     /// The main program first, then by address.
     [[nodiscard]] const std::vector<FunctionFacts>& functions() const { return functions_; }
     /// Every map it refers to, each once; keeps them alive.
@@ -112,6 +144,7 @@ private:
     std::vector<Insn> insns_;
     std::vector<InsnFacts> facts_; ///< as many as insns_
     std::vector<FunctionFacts> functions_;
+    ValueFacts values_;
     std::vector<std::shared_ptr<Map>> maps_;
     bool writes_packet_ = false;
     bool tail_calls_ = false;
