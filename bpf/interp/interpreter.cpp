@@ -3,10 +3,15 @@
 #include "bpf/interp/interpreter.h"
 
 #include <bit>
+#include <cerrno>
+#include <cstddef>
 #include <cstdlib>
 #include <cstring>
+#include <vector>
 
+#include "bpf/interp/watcher.h"
 #include "bpf/maps/prog_array.h"
+#include "bpf/run/callback.h"
 #include "bpf/run/legacy_load.h"
 #include "bpf/run/run_context.h"
 
@@ -54,6 +59,15 @@ void store(u64 address, u64 value) {
     std::memcpy(reinterpret_cast<void*>(address), &narrow, sizeof narrow);
 }
 
+template<class T>
+T load_acquire(u64 address) {
+    return __atomic_load_n(reinterpret_cast<const T*>(address), __ATOMIC_ACQUIRE);
+}
+template<class T>
+void store_release(u64 address, u64 value) {
+    __atomic_store_n(reinterpret_cast<T*>(address), static_cast<T>(value), __ATOMIC_RELEASE);
+}
+
 /// Sign-extends the low bits that S holds.
 template<class S>
 constexpr u64 extend(u64 value) {
@@ -74,17 +88,74 @@ u64 compare_exchange(u64 address, u64 expected, u64 desired) {
 /// the first part; a deeper chain is a broken invariant.
 constexpr u32 kMaxDepth = (kMaxCallFrames - 1) * (kMaxTailCalls + 1) + 1;
 
+/// A whole stack, and the budget of may_goto.
+constexpr u32 kFrameBytes = kStackSize + 16;
+
+struct Body;
+
+/// A function of a program. Code pointers point at its first member.
+struct Function {
+    CallbackEntry entry{};
+    const Body* body = nullptr;
+    u32 begin = 0;
+    u32 zero_bytes = 0;  ///< of the stack, at entry
+    u32 loop_budget = 0; ///< distance below r10 of the budget of may_goto; 0: none
+};
+
+/// A program as execute() sees it, and what Entry::tail_entry points at.
+struct Body {
+    const LoweredInsn* insns = nullptr;
+    const Function* functions = nullptr; ///< the main program first
+    bool needs_context = false;
+    Watcher* watcher = nullptr; ///< of execute<true>; may be null there too
+};
+
+/// What a function's frame holds before its first insn.
+void prepare_frame(const Function& function, u8* top) noexcept {
+    if (function.zero_bytes > 0) std::memset(top - function.zero_bytes, 0, function.zero_bytes);
+    if (function.loop_budget > 0) store<u64>(reinterpret_cast<u64>(top - function.loop_budget), kMaxLoops);
+}
+
+/// Watched is for debugging alone: the other one does not know of watchers.
+template<bool Watched>
+u64 execute(const Body* body, u32 function, const u64* arguments, RunContext* context, u32 depth) noexcept;
+
+/// bpf_loop without flags; the helper says the same of a callback that is not known.
+template<bool Watched>
+u64 loop(const Body* body, u32 function, u64 count, u64 callback_context, RunContext* context,
+         u32 depth) noexcept {
+    if (count > kMaxLoops) return static_cast<u64>(i64{-E2BIG});
+    for (u64 i = 0; i < count; ++i) {
+        const u64 arguments[5] = {i, callback_context};
+        if (execute<Watched>(body, function, arguments, context, depth + 1) != 0) return i + 1;
+    }
+    return count;
+}
+
+template<bool Watched>
+u64 leave(const Body& body, u64 result) noexcept {
+    if constexpr (Watched)
+        if (body.watcher != nullptr) body.watcher->leave();
+    return result;
+}
+
 /// Runs one function to its exit, on its own registers and stack: a frame here is a frame of the C++ stack,
 /// so a helper that calls a callback can come back in the same way. `arguments` are r1-r5.
-u64 execute(const LoweredInsn* insns, u32 begin, const u64* arguments, RunContext* context,
-            u32 depth) noexcept {
+template<bool Watched>
+u64 execute(const Body* body, u32 function, const u64* arguments, RunContext* context, u32 depth) noexcept {
     if (depth > kMaxDepth) std::abort();
-    alignas(16) u8 stack[kStackSize];
+    alignas(16) u8 stack[kFrameBytes];
     u64 r[kRegisters] = {0, arguments[0], arguments[1], arguments[2], arguments[3], arguments[4]};
-    r[R10] = reinterpret_cast<u64>(stack + kStackSize);
+    r[R10] = reinterpret_cast<u64>(stack + kFrameBytes);
+    prepare_frame(body->functions[function], stack + kFrameBytes);
+    const LoweredInsn* insns = body->insns;
+    if constexpr (Watched)
+        if (body->watcher != nullptr) body->watcher->enter(function, r[R10]);
 
     // Every case ends in `break` to go on with the next insn.
-    for (const LoweredInsn* insn = insns + begin;; ++insn) {
+    for (const LoweredInsn* insn = insns + body->functions[function].begin;; ++insn) {
+        if constexpr (Watched)
+            if (body->watcher != nullptr) body->watcher->before(static_cast<u32>(insn - insns), r);
         u64& dst = r[insn->dst];
         const u64 src = r[insn->src];
         const u64 imm = static_cast<u64>(insn->imm);
@@ -159,6 +230,14 @@ u64 execute(const LoweredInsn* insns, u32 begin, const u64* arguments, RunContex
         case Op::stx16: store<u16>(at_dst, src); break;
         case Op::stx32: store<u32>(at_dst, src); break;
         case Op::stx64: store<u64>(at_dst, src); break;
+        case Op::load_acquire8: dst = load_acquire<u8>(at_src); break;
+        case Op::load_acquire16: dst = load_acquire<u16>(at_src); break;
+        case Op::load_acquire32: dst = load_acquire<u32>(at_src); break;
+        case Op::load_acquire64: dst = load_acquire<u64>(at_src); break;
+        case Op::store_release8: store_release<u8>(at_dst, src); break;
+        case Op::store_release16: store_release<u16>(at_dst, src); break;
+        case Op::store_release32: store_release<u32>(at_dst, src); break;
+        case Op::store_release64: store_release<u64>(at_dst, src); break;
 
         ATOMIC(add, __atomic_fetch_add)
         ATOMIC(or, __atomic_fetch_or)
@@ -184,6 +263,13 @@ u64 execute(const LoweredInsn* insns, u32 begin, const u64* arguments, RunContex
         JUMP(jsge, i64, i32, a >= b)
         JUMP(jslt, i64, i32, a < b)
         JUMP(jsle, i64, i32, a <= b)
+        case Op::may_goto: {
+            const u64 at = r[R10] + imm;
+            const u64 budget = load<u64>(at);
+            if (budget == 0) goto jump;
+            store<u64>(at, budget - 1);
+            break;
+        }
         case Op::ja:
         case Op::ja32:
         jump:
@@ -195,24 +281,38 @@ u64 execute(const LoweredInsn* insns, u32 begin, const u64* arguments, RunContex
 #undef SAME
 #undef ALU
 
-        case Op::exit: return r[R0];
+        case Op::exit: return leave<Watched>(*body, r[R0]);
         case Op::ld_imm64:
-            dst = (insn->flags & kCodePointer) != 0 ? reinterpret_cast<u64>(insns + insn->target) : imm;
+            dst =
+                (insn->flags & kCodePointer) != 0 ? reinterpret_cast<u64>(&body->functions[imm].entry) : imm;
             break;
         case Op::call_helper: {
             const auto helper = reinterpret_cast<HelperFn>(insn->imm);
             r[R0] = helper(r[R1], r[R2], r[R3], r[R4], r[R5]);
             break;
         }
+        case Op::map_lookup: {
+            Map* map = reinterpret_cast<Map*>(imm);
+            r[R0] = reinterpret_cast<u64>(map->ops().lookup(*map, reinterpret_cast<const void*>(r[R2])));
+            break;
+        }
         case Op::call_local:
-            r[R0] = execute(insns, static_cast<u32>(insn->target), &r[R1], context, depth + 1);
+            r[R0] = execute<Watched>(body, static_cast<u32>(imm), &r[R1], context, depth + 1);
+            break;
+        case Op::call_loop:
+            r[R0] = loop<Watched>(body, static_cast<u32>(imm), r[R1], r[R3], context, depth);
             break;
         case Op::tail_call: {
             const auto* programs = static_cast<const ProgArray*>(reinterpret_cast<const Map*>(r[R2]));
             const Entry* target = programs->entry(static_cast<u32>(r[R3]));
-            if (target == nullptr || context->tail_calls >= kMaxTailCalls) break;
-            ++context->tail_calls;
-            insns = static_cast<const LoweredProgram*>(target->tail_entry)->insns().data();
+            if (target == nullptr || context->tail_calls_left == 0) break;
+            --context->tail_calls_left;
+            (void)leave<Watched>(*body, 0);
+            body = static_cast<const Body*>(target->tail_entry);
+            insns = body->insns;
+            prepare_frame(body->functions[0], stack + kFrameBytes);
+            if constexpr (Watched)
+                if (body->watcher != nullptr) body->watcher->enter(0, r[R10]);
             insn = insns - 1;
             break;
         }
@@ -231,7 +331,7 @@ u64 execute(const LoweredInsn* insns, u32 begin, const u64* arguments, RunContex
             const u64 base = row.kind == OpKind::ld_ind ? src : 0;
             const i64 value = legacy_load(reinterpret_cast<const XdpBuff*>(r[R6]),
                                           static_cast<i32>(base + imm), row.width / 8U);
-            if (value < 0) return 0;
+            if (value < 0) return leave<Watched>(*body, 0);
             r[R0] = static_cast<u64>(value);
             break;
         }
@@ -242,42 +342,74 @@ u64 execute(const LoweredInsn* insns, u32 begin, const u64* arguments, RunContex
     }
 }
 
-u32 run_once(const LoweredProgram& program, XdpBuff* packet, RunContext* context) noexcept {
-    if (program.needs_context()) {
+template<bool Watched>
+u64 call_back(u64 r1, u64 r2, u64 r3, u64 r4, RunContext* context, const CallbackEntry* entry) noexcept {
+    static_assert(offsetof(Function, entry) == 0);
+    const auto* function = reinterpret_cast<const Function*>(entry);
+    const u64 arguments[5] = {r1, r2, r3, r4, 0};
+    // Depth starts again: the frames below are those of the verifier's proof.
+    return execute<Watched>(function->body, static_cast<u32>(function - function->body->functions), arguments,
+                            context, 1);
+}
+
+template<bool Watched>
+u32 run_once(const Body& body, XdpBuff* packet, RunContext* context) noexcept {
+    if (body.needs_context) {
         context->packet = packet;
-        context->tail_calls = 0;
+        context->tail_calls_left = kMaxTailCalls;
         context->random_calls = 0;
     }
     const u64 arguments[5] = {reinterpret_cast<u64>(packet)};
-    return static_cast<u32>(execute(program.insns().data(), 0, arguments, context, 1));
+    return static_cast<u32>(execute<Watched>(&body, 0, arguments, context, 1));
 }
 
+template<bool Watched>
 u32 run(const Entry* entry, XdpBuff* packet, RunContext* context) noexcept {
-    return run_once(*static_cast<const LoweredProgram*>(entry->engine_data), packet, context);
+    return run_once<Watched>(*static_cast<const Body*>(entry->engine_data), packet, context);
 }
 
+template<bool Watched>
 void run_burst(const Entry* entry, XdpBuff* packets, u32 count, RunContext* context) noexcept {
-    const auto& program = *static_cast<const LoweredProgram*>(entry->engine_data);
-    for (u32 i = 0; i < count; ++i) packets[i].verdict = run_once(program, &packets[i], context);
+    const auto& body = *static_cast<const Body*>(entry->engine_data);
+    for (u32 i = 0; i < count; ++i) packets[i].verdict = run_once<Watched>(body, &packets[i], context);
 }
 
+template<bool Watched>
 class Interpreted final : public Executable {
 public:
-    explicit Interpreted(LoweredProgram program) : program_(std::move(program)) {
-        entry.run = run;
-        entry.run_burst = run_burst;
-        entry.tail_entry = &program_;
-        entry.engine_data = &program_;
+    explicit Interpreted(LoweredProgram program, Watcher* watcher = nullptr)
+        : program_(std::move(program)), functions_(program_.functions().size()) {
+        body_ = {program_.insns().data(), functions_.data(), program_.needs_context(), watcher};
+        for (std::size_t i = 0; i < functions_.size(); ++i) {
+            const LoweredFunction& from = program_.functions()[i];
+            Function& to = functions_[i];
+            to.entry.code = reinterpret_cast<i64>(static_cast<CallbackFn>(call_back<Watched>)) -
+                            reinterpret_cast<i64>(&to.entry);
+            to.body = &body_;
+            to.begin = from.begin;
+            to.zero_bytes = from.zero_stack ? from.stack_depth : 0;
+            to.loop_budget = from.loop_budget ? from.stack_depth : 0;
+        }
+        entry.run = run<Watched>;
+        entry.run_burst = run_burst<Watched>;
+        entry.tail_entry = &body_;
+        entry.engine_data = &body_;
     }
 
 private:
     const LoweredProgram program_;
+    std::vector<Function> functions_; // addresses are out: never resized
+    Body body_;
 };
 
 } // namespace
 
 std::unique_ptr<Executable> interpret(LoweredProgram program) {
-    return std::make_unique<Interpreted>(std::move(program));
+    return std::make_unique<Interpreted<false>>(std::move(program));
+}
+
+std::unique_ptr<Executable> interpret_watched(LoweredProgram program, Watcher& watcher) {
+    return std::make_unique<Interpreted<true>>(std::move(program), &watcher);
 }
 
 } // namespace xdplane

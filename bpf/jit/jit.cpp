@@ -4,6 +4,8 @@
 
 #include <cerrno>
 
+#include "bpf/jit/run_ahead.h"
+
 namespace xdplane {
 namespace {
 
@@ -23,18 +25,27 @@ private:
     std::vector<std::shared_ptr<Map>> maps_;
 };
 
-} // namespace
-
-Result<std::unique_ptr<Executable>> jit(const LoweredProgram& program, std::vector<u8>* jited) {
-    const JitBackend* const backend = host_backend();
-    if (backend == nullptr) return fail(EOPNOTSUPP, "no JIT for this machine");
-    Result<MachineCode> code = backend->compile(program);
+Result<std::unique_ptr<Executable>> compile(const JitBackend& backend, const LoweredProgram& program,
+                                            std::vector<u8>* jited) {
+    Result<MachineCode> code = backend.compile(program);
     if (!code) return fail(code.error(), "jit");
     Result<CodeMemory> memory = CodeMemory::seal(*code);
     if (!memory) return fail(memory.error(), "jit");
     auto executable = std::make_unique<JitExecutable>(std::move(*memory), *code, program.maps());
     if (jited != nullptr) *jited = std::move(code->bytes);
     return executable;
+}
+
+} // namespace
+
+Result<std::unique_ptr<Executable>> jit(const LoweredProgram& program, std::vector<u8>* jited) {
+    const JitBackend* const backend = host_backend();
+    if (backend == nullptr) return fail(EOPNOTSUPP, "no JIT for this machine");
+    auto executable = compile(*backend, program, jited);
+    if (!executable || program.slice() == nullptr) return executable;
+    auto slice = compile(*backend, *program.slice(), nullptr);
+    if (!slice) return fail(slice.error(), "slice");
+    return run_ahead(std::move(*executable), std::move(*slice), *program.slice());
 }
 
 } // namespace xdplane

@@ -2,6 +2,7 @@
 // Copyright (c) 2026, the xdplane authors
 #include "bpf/jit/x86_64.h"
 
+#include <algorithm>
 #include <cerrno>
 
 #include "bpf/jit/x86_64_compiler.h"
@@ -16,17 +17,23 @@ Result<MachineCode> Compiler::run() {
     code_.setErrorHandler(&errors_);
     code_.attach(&a_);
     for (std::size_t i = 0; i < program_.functions().size(); ++i) used_[i] = scan(program_.functions()[i]);
-    make_labels();
+    labels_.resize(program_.insns().size());
+    result_.offsets.resize(program_.insns().size());
+    body_ = a_.newLabel();
+    for (const LoweredInsn& insn : program_.insns()) {
+        if (insn.op != Op::ld_imm64 || (insn.flags & kCodePointer) == 0) continue;
+        Label& callback = callbacks_[static_cast<std::size_t>(insn.imm)];
+        if (!callback.isValid()) callback = a_.newLabel();
+    }
 
     scalar_entry();
-    burst_entry();
-    result_.offsets.resize(program_.insns().size());
+    if (Result<> done = burst_entry(); !done) return fail(done.error());
     for (std::size_t i = 0; i < program_.functions().size(); ++i)
         if (Result<> done = function(i); !done) return fail(done.error());
     return finish();
 }
 
-Use Compiler::scan(const LoweredFunction& function) const {
+Use Compiler::scan(const LoweredFunction& function) {
     Use use;
     for (u32 i = function.begin; i < function.end; ++i) {
         const LoweredInsn& insn = program_.insns()[i];
@@ -34,22 +41,23 @@ Use Compiler::scan(const LoweredFunction& function) const {
         const OpKind kind = info(insn.op).kind;
         const bool legacy = kind == OpKind::ld_abs || kind == OpKind::ld_ind;
         if (legacy) use.registers |= 1U << R6;
-        use.calls |=
-            legacy || insn.op == Op::call_helper || insn.op == Op::call_local || insn.op == Op::tail_call;
+        if (insn.op == Op::map_lookup)
+            reads_cpu_ |= program_.maps()[static_cast<u32>(insn.target)]->ops().per_cpu;
+        use.calls |= legacy || insn.op == Op::call_helper || insn.op == Op::map_lookup ||
+                     insn.op == Op::call_local || insn.op == Op::call_loop || insn.op == Op::tail_call;
     }
     if (function.stack_depth > 0) use.registers |= 1U << R10;
     return use;
 }
 
-void Compiler::make_labels() {
-    labels_.resize(program_.insns().size());
-    for (const LoweredInsn& insn : program_.insns()) {
+void Compiler::make_labels(const LoweredFunction& function) {
+    for (u32 i = function.begin; i < function.end; ++i) labels_[i] = Label();
+    for (u32 i = function.begin; i < function.end; ++i) {
+        const LoweredInsn& insn = program_.insns()[i];
         const OpKind kind = info(insn.op).kind;
-        if (kind == OpKind::jump || kind == OpKind::ja || insn.op == Op::call_local ||
-            (insn.op == Op::ld_imm64 && (insn.flags & kCodePointer) != 0))
+        if (kind == OpKind::jump || kind == OpKind::may_goto || kind == OpKind::ja)
             label(static_cast<u32>(insn.target));
     }
-    body_ = a_.newLabel();
 }
 
 Label Compiler::label(u32 insn) {
@@ -62,13 +70,16 @@ Frame Compiler::make_frame(std::size_t index) const {
     const Use& use = used_[index];
     Frame frame;
     frame.main = index == 0;
-    frame.frame_pointer = use.has(R10);
+    frame.hands_on = frame.main && function.tail_calls;
+    frame.frame_pointer = use.has(R10) || frame.hands_on;
     if (!frame.main) {
         if (frame.frame_pointer || function.tail_calls) frame.pushed.push_back(x86::rbp);
         for (const u8 reg : kSavedRegisters)
             if (function.tail_calls || use.has(reg)) frame.pushed.push_back(machine_reg(reg, 64));
     }
-    if (use.calls || function.stack_depth > 0)
+    if (frame.hands_on)
+        frame.bytes = kTailFrame;
+    else if (use.calls || function.stack_depth > 0)
         frame.bytes = aligned_frame(function.stack_depth, frame.pushed.size() + 1);
     return frame;
 }
@@ -79,28 +90,72 @@ Result<> Compiler::function(std::size_t index) {
     epilogue_ = a_.newLabel();
     return_zero_ = Label();
     a_.align(asmjit::AlignMode::kCode, 16);
-    if (frame_.main) result_.tail_offset = offset();
-    // Calls go to the prologue; jumps to the first insn stay behind it.
-    a_.bind(frame_.main ? body_ : entry_label(function.begin));
-    for (const Gp& reg : frame_.pushed) a_.push(reg);
-    if (frame_.frame_pointer) a_.mov(x86::rbp, x86::rsp);
-    if (frame_.bytes > 0) a_.sub(x86::rsp, Imm(frame_.bytes));
+    if (Result<> done = prologue(function); !done) return done;
 
-    for (u32 i = function.begin; i < function.end; ++i) {
-        if (labels_[i].isValid()) a_.bind(labels_[i]);
-        result_.offsets[i] = offset();
-        if (Result<> done = insn(i, i + 1 == function.end); !done) return done;
-    }
+    if (Result<> done = body(function); !done) return done;
     if (return_zero_.isValid()) {
         a_.bind(return_zero_);
         a_.xor_(x86::eax, x86::eax);
-        if (frame_.main) leave();
+        if (frame_.main) exit(false);
     }
     if (!frame_.main) {
         a_.bind(epilogue_);
         leave();
     }
+    cold_code();
+    if (callbacks_[index].isValid()) callback_entry(index);
     return {};
+}
+
+Result<> Compiler::body(const LoweredFunction& function) {
+    make_labels(function);
+    for (u32 i = function.begin; i < function.end;) {
+        if (labels_[i].isValid()) a_.bind(labels_[i]);
+        result_.offsets[i] = offset();
+        u32 done = several(i);
+        if (done == 0) {
+            if (Result<> emitted = insn(i, i + 1 == function.end); !emitted) return emitted;
+            done = 1;
+        }
+        for (++i; --done > 0; ++i) result_.offsets[i] = offset();
+    }
+    return {};
+}
+
+void Compiler::cold_code() {
+    for (const auto& code : cold_) code();
+    cold_.clear();
+}
+
+/// Calls go to the prologue; jumps to the first insn stay behind it.
+Result<> Compiler::prologue(const LoweredFunction& function) {
+    if (frame_.main && !frame_.hands_on) {
+        result_.tail_offset = offset();
+        a_.add(x86::rsp, Imm(kTailFrame));
+    }
+    a_.bind(frame_.main ? body_ : entry_label(function.begin));
+    for (const Gp& reg : frame_.pushed) a_.push(reg);
+    if (frame_.frame_pointer) a_.mov(x86::rbp, x86::rsp);
+    if (frame_.bytes > 0) a_.sub(x86::rsp, Imm(frame_.bytes));
+    if (frame_.hands_on) {
+        if (function.stack_depth > kTailFrame)
+            return fail(E2BIG, "a stack of {} bytes in a program with tail calls", function.stack_depth);
+        result_.tail_offset = offset();
+    }
+    prepare_frame(function);
+    return {};
+}
+
+/// What a function's frame holds before its first insn.
+void Compiler::prepare_frame(const LoweredFunction& function) {
+    const i32 depth = static_cast<i32>(function.stack_depth);
+    if (function.zero_stack) {
+        a_.xorps(x86::xmm0, x86::xmm0); // no BPF register lives there
+        i32 at = -depth;
+        for (; at <= -16; at += 16) a_.movups(x86::xmmword_ptr(x86::rbp, at), x86::xmm0);
+        if (at < 0) a_.mov(x86::qword_ptr(x86::rbp, at), Imm(0));
+    }
+    if (function.loop_budget) a_.mov(x86::qword_ptr(x86::rbp, -depth), Imm(kMaxLoops));
 }
 
 /// Where calls of the sub-program that begins at `insn` go: its prologue.
@@ -115,7 +170,9 @@ void Compiler::leave() {
     a_.ret();
 }
 void Compiler::exit(bool last) {
-    if (frame_.main) {
+    if (frame_.in_loop) {
+        next_packet();
+    } else if (frame_.main) {
         leave();
     } else if (!last || return_zero_.isValid()) {
         a_.jmp(epilogue_);
@@ -167,7 +224,11 @@ Result<> Compiler::insn(u32 index, bool last) {
     case Op::ldx64:
     case Op::ldxs8:
     case Op::ldxs16:
-    case Op::ldxs32: emit_.load(insn); return {};
+    case Op::ldxs32:
+    case Op::load_acquire8:
+    case Op::load_acquire16:
+    case Op::load_acquire32:
+    case Op::load_acquire64: emit_.load(insn); return {};
     case Op::st8:
     case Op::st16:
     case Op::st32:
@@ -175,7 +236,11 @@ Result<> Compiler::insn(u32 index, bool last) {
     case Op::stx8:
     case Op::stx16:
     case Op::stx32:
-    case Op::stx64: emit_.store(insn); return {};
+    case Op::stx64:
+    case Op::store_release8:
+    case Op::store_release16:
+    case Op::store_release32:
+    case Op::store_release64: emit_.store(insn); return {};
     case Op::atomic_add32:
     case Op::atomic_add64:
     case Op::atomic_or32:
@@ -210,6 +275,7 @@ Result<> Compiler::insn(u32 index, bool last) {
             : XDPLANE_CASES(jslt)
             : XDPLANE_CASES(jsle) : emit_.jump(insn, label(static_cast<u32>(insn.target)));
         return {};
+    case Op::may_goto: emit_.may_goto(insn, label(static_cast<u32>(insn.target))); return {};
     case Op::ja:
     case Op::ja32: a_.jmp(label(static_cast<u32>(insn.target))); return {};
     case Op::ld_imm64: load_imm64(insn); return {};
@@ -224,7 +290,9 @@ Result<> Compiler::insn(u32 index, bool last) {
         emit_.load_constant(x86::rax, static_cast<u64>(insn.imm));
         a_.call(x86::rax);
         return {};
+    case Op::map_lookup: break; // several() does
     case Op::call_local: a_.call(entry_label(static_cast<u32>(insn.target))); return {};
+    case Op::call_loop: call_loop(insn); return {};
     case Op::tail_call: return tail_call(insn);
     case Op::ctx_length: emit_.ctx_length(insn); return {};
     case Op::nop: return {};
@@ -238,7 +306,7 @@ Result<> Compiler::insn(u32 index, bool last) {
 void Compiler::load_imm64(const LoweredInsn& insn) {
     const Gp dst = machine_reg(insn.dst, 64);
     if ((insn.flags & kCodePointer) != 0) {
-        a_.lea(dst, x86::ptr(entry_label(static_cast<u32>(insn.target))));
+        a_.lea(dst, x86::ptr(callbacks_[static_cast<std::size_t>(insn.imm)]));
     } else {
         emit_.load_constant(dst, static_cast<u64>(insn.imm));
     }

@@ -6,14 +6,23 @@
 
 #include "bpf/jit/backend.h"
 #include "bpf/jit/x86_64_emitter.h"
+#include "bpf/jit/x86_64_lookup.h"
 
-/// Layout of the code of a program: scalar entry, burst entry, main body, sub-programs.
+/// Layout of the code of a program: scalar entry, burst entry, main body, sub-programs, each callback
+/// followed by its CallbackEntry; each with what is rarely run behind it.
 ///
 /// An entry saves the callee-saved registers once, for the main body and for every program that it may
-/// tail-call, and calls the body for each packet. A body takes the context in rdi and the RunContext in r12,
-/// makes its own stack, and returns r0 in rax; it changes r6-r10 freely. So a tail call out of a main body
-/// takes the stack down and jumps into the target's body. A sub-program preserves r6-r10 for its caller; a
-/// tail call out of one therefore calls the target's body, and returns what it returned.
+/// tail-call. The burst entry has the main body a second time, inside its loop over the packets: a frame for
+/// all of them, the packet and the end of the burst in registers that the body does not use, and instead of a
+/// return the next packet. Programs with tail calls, and very long ones, call the body for each packet, as
+/// the scalar entry does. A body that is called takes the context in rdi and the RunContext in r12,
+/// makes its own stack, and returns r0 in rax; it changes r6-r10 freely.
+///
+/// A tail call jumps through the door of its target, which takes over the frame as it is: the return address
+/// at rbp, and kTailFrame bytes below it, room for any program. A body with tail calls has such a frame, so
+/// its door is behind its prologue; the door of any other body gives the frame back first. A sub-program
+/// preserves r6-r10 for its caller; a tail call out of one therefore makes a frame, and returns what the
+/// target returned.
 namespace xdplane::x86_64 {
 
 /// Registers that C functions preserve and BPF code changes freely, by BPF register number.
@@ -26,9 +35,32 @@ inline constexpr u8 kSavedRegisters[] = {R6, R7, R8, R9};
     return (above + wanted + 15) / 16 * 16 - above;
 }
 
+/// The frame that tail calls hand on: the stack of a program, the count of its may_goto, and alignment.
+inline constexpr u32 kTailFrame = aligned_frame(512 + 8, 1);
+
+/// The loop over the packets of a burst, with the main body inside it.
+struct BurstLoop {
+    asmjit::x86::Mem packet_slot; ///< on the stack, where no register is free
+    asmjit::x86::Mem end_slot;
+    Gp packet; ///< not valid: in its slot
+    Gp end;
+    Label again;
+    Label done;
+};
+
+/// The test of a lookup's result, behind the lookup.
+struct NullTest {
+    bool found = false;
+    bool if_null = false; ///< jumps if the result is null, else if it is not
+    u32 target = 0;
+    u32 between = 0; ///< insns between the lookup and the test: copies, and constants
+};
+
 /// What a function needs around its insns.
 struct Frame {
     bool main = false;
+    bool in_loop = false;       ///< the main body inside the loop over a burst
+    bool hands_on = false;      ///< has the frame that tail calls hand on
     bool frame_pointer = false; ///< sets up rbp
     std::vector<Gp> pushed;     ///< in this order, sub-programs only
     u32 bytes = 0;              ///< taken from rsp behind the pushed ones
@@ -58,40 +90,66 @@ private:
 class Compiler {
 public:
     Compiler(const LoweredProgram& program, Features features)
-        : program_(program), emit_(a_, features), used_(program.functions().size()) {}
+        : program_(program),
+          emit_(a_, features),
+          used_(program.functions().size()),
+          callbacks_(program.functions().size()) {}
 
     Result<MachineCode> run();
 
 private:
     // x86_64.cpp
-    [[nodiscard]] Use scan(const LoweredFunction& function) const;
-    void make_labels();
+    Use scan(const LoweredFunction& function);
+    void make_labels(const LoweredFunction& function);
     Label label(u32 insn);
     Label entry_label(u32 insn);
     [[nodiscard]] Frame make_frame(std::size_t index) const;
     Result<> function(std::size_t index);
+    Result<> body(const LoweredFunction& function);
+    void cold_code();
     void leave();
     void exit(bool last);
+    Result<> prologue(const LoweredFunction& function);
     Label return_zero();
+    void prepare_frame(const LoweredFunction& function);
     Result<> insn(u32 index, bool last);
     void load_imm64(const LoweredInsn& insn);
     Result<MachineCode> finish();
 
     // x86_64_entries.cpp
     void scalar_entry();
-    void burst_entry();
+    Result<> burst_entry();
+    void burst_of_calls();
+    Result<> burst_of_bodies();
+    void choose_loop_registers(std::vector<Gp>& saved);
+    void next_packet();
     [[nodiscard]] std::vector<Gp> saved_by_entry() const;
     [[nodiscard]] Gp loop_register() const;
     void begin_packet();
     void save(const std::vector<Gp>& registers, u32 bytes);
     void restore(const std::vector<Gp>& registers, u32 bytes);
 
+    // x86_64_fusion.cpp
+    [[nodiscard]] u32 several(u32 index);
+    [[nodiscard]] bool falls_into_next(u32 index) const;
+    [[nodiscard]] bool is_unread_argument(u32 index) const;
+    [[nodiscard]] u32 move_and_add(u32 index);
+    [[nodiscard]] NullTest null_test(u32 index) const;
+    void copies_of_result(u32 index, const NullTest& test);
+    [[nodiscard]] u32 map_lookup(u32 index);
+
+    // x86_64_callback.cpp
+    void callback_entry(std::size_t index);
+    void call_loop(const LoweredInsn& insn);
+
     // x86_64_tail_call.cpp
     Result<bool> tail_target(const LoweredInsn& insn, const Label& failed);
     Result<> tail_call(const LoweredInsn& insn);
 
     [[nodiscard]] u32 offset() const { return static_cast<u32>(a_.offset()); }
-    [[nodiscard]] bool uses_context() const { return program_.needs_context() || program_.tail_calls(); }
+    [[nodiscard]] bool uses_context() const {
+        return program_.needs_context() || program_.tail_calls() || reads_cpu_;
+    }
     /// A field of the RunContext.
     [[nodiscard]] static asmjit::x86::Mem context_u32(std::size_t offset) {
         return asmjit::x86::dword_ptr(kContext, static_cast<i32>(offset));
@@ -102,11 +160,15 @@ private:
     asmjit::CodeHolder code_;
     asmjit::x86::Assembler a_;
     Emitter emit_;
-    std::vector<Use> used_;      ///< of each function
-    std::vector<Label> labels_;  ///< of insns that are jumped to
-    std::vector<Label> entries_; ///< of insns that sub-programs begin with: their prologues
+    std::vector<Use> used_;        ///< of each function
+    std::vector<Label> labels_;    ///< of insns that are jumped to
+    std::vector<Label> entries_;   ///< of insns that sub-programs begin with: their prologues
+    std::vector<Label> callbacks_; ///< of functions that are pointed at: their CallbackEntry
     Label body_;
-    Frame frame_; ///< of the function in hand, as the next two
+    bool reads_cpu_ = false;
+    ColdCode cold_; ///< of the function in hand, as the next ones
+    Frame frame_;
+    BurstLoop loop_;
     Label epilogue_;
     Label return_zero_;
     MachineCode result_;

@@ -40,12 +40,15 @@ public:
 
     void alu(const LoweredInsn& insn);
     void endian(const LoweredInsn& insn);
+    /// Plain and acquire loads, plain and release stores: the machine orders all of them (Intel SDM volume 3,
+    /// 9.2.2, Total Store Order).
     void load(const LoweredInsn& insn);
     void store(const LoweredInsn& insn);
     void atomic(const LoweredInsn& insn);
     void ctx_length(const LoweredInsn& insn);
     /// Jumps to `target` if the condition of the row holds.
     void jump(const LoweredInsn& insn, const Label& target);
+    void may_goto(const LoweredInsn& insn, const Label& target);
     /// ld_abs and ld_ind; jumps to `out_of_range` with r0 undefined if there is nothing to load. The stack
     /// must be aligned for a call.
     void legacy_load(const LoweredInsn& insn, const Label& out_of_range);

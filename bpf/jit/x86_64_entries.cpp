@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Copyright (c) 2026, the xdplane authors
+#include <algorithm>
+
 #include "bpf/jit/x86_64_compiler.h"
 #include "bpf/run/run_context.h"
 
@@ -33,7 +35,7 @@ void Compiler::begin_packet() {
         a_.mov(x86::qword_ptr(kContext, offsetof(RunContext, packet)), x86::rdi);
         a_.mov(context_u32(offsetof(RunContext, random_calls)), Imm(0));
     }
-    if (program_.tail_calls()) a_.mov(context_u32(offsetof(RunContext, tail_calls)), Imm(0));
+    if (program_.tail_calls()) a_.mov(context_u32(offsetof(RunContext, tail_calls_left)), Imm(kMaxTailCalls));
 }
 
 /// u32 run(const Entry*, XdpBuff*, RunContext*)
@@ -64,7 +66,20 @@ Gp Compiler::loop_register() const {
 }
 
 /// void run_burst(const Entry*, XdpBuff*, u32 count, RunContext*)
-void Compiler::burst_entry() {
+///
+/// Programs with tail calls have the frame that tail calls hand on, per packet; and a body is not worth
+/// having twice if it is so long that the call does not count.
+Result<> Compiler::burst_entry() {
+    constexpr u32 kLongBody = 4096;
+    const LoweredFunction& main = program_.functions().front();
+    a_.align(asmjit::AlignMode::kCode, 16);
+    result_.run_burst_offset = offset();
+    if (!program_.tail_calls() && main.end - main.begin <= kLongBody) return burst_of_bodies();
+    burst_of_calls();
+    return {};
+}
+
+void Compiler::burst_of_calls() {
     std::vector<Gp> saved = saved_by_entry();
     const Gp packet = loop_register();
     const bool in_memory = packet == x86::rdi;
@@ -75,14 +90,11 @@ void Compiler::burst_entry() {
     const Label loop = a_.newLabel();
     const Label nothing = a_.newLabel();
 
-    a_.align(asmjit::AlignMode::kCode, 16);
-    result_.run_burst_offset = offset();
     a_.test(x86::edx, x86::edx);
     a_.jz(nothing);
     save(saved, bytes);
-    static_assert(sizeof(XdpBuff) == 1 << 7);
     a_.mov(x86::eax, x86::edx);
-    a_.shl(x86::rax, Imm(7));
+    a_.imul(x86::rax, x86::rax, Imm(sizeof(XdpBuff)));
     a_.add(x86::rax, x86::rsi);
     a_.mov(end_slot, x86::rax);
     if (uses_context()) a_.mov(kContext, x86::rcx);
@@ -104,6 +116,94 @@ void Compiler::burst_entry() {
     restore(saved, bytes);
     a_.bind(nothing);
     a_.ret();
+}
+
+/// Registers for the packet and the end of the burst that the body leaves alone, as long as there are some.
+void Compiler::choose_loop_registers(std::vector<Gp>& saved) {
+    std::vector<Gp> unused;
+    for (const u8 reg : kSavedRegisters)
+        if (!used_[0].has(reg)) unused.push_back(machine_reg(reg, 64));
+    if (!uses_context()) unused.push_back(kContext);
+    if (!used_[0].has(R10)) unused.push_back(x86::rbp);
+    if (unused.size() > 0) loop_.packet = unused[0];
+    if (unused.size() > 1) loop_.end = unused[1];
+    saved.insert(saved.end(), unused.begin(),
+                 unused.begin() + std::min<std::ptrdiff_t>(2, std::ssize(unused)));
+    loop_.packet_slot = x86::qword_ptr(x86::rsp);
+    loop_.end_slot = x86::qword_ptr(x86::rsp, 8);
+}
+
+/// The body inside the loop: one frame for all packets, below it the two slots.
+Result<> Compiler::burst_of_bodies() {
+    constexpr u32 kSlots = 16;
+    const LoweredFunction& main = program_.functions().front();
+    std::vector<Gp> saved = saved_by_entry();
+    loop_ = {};
+    choose_loop_registers(saved);
+    frame_ = {};
+    frame_.main = true;
+    frame_.in_loop = true;
+    const u32 bytes = aligned_frame(main.stack_depth + kSlots, saved.size() + 1);
+    const Label nothing = a_.newLabel();
+    loop_.again = a_.newLabel();
+    loop_.done = a_.newLabel();
+    return_zero_ = Label();
+
+    a_.test(x86::edx, x86::edx);
+    a_.jz(nothing);
+    save(saved, bytes);
+    if (used_[0].has(R10)) a_.lea(x86::rbp, x86::ptr(x86::rsp, static_cast<i32>(kSlots + main.stack_depth)));
+    a_.mov(x86::eax, x86::edx);
+    a_.imul(x86::rax, x86::rax, Imm(sizeof(XdpBuff)));
+    a_.add(x86::rax, x86::rsi);
+    if (loop_.end.isValid()) {
+        a_.mov(loop_.end, x86::rax);
+    } else {
+        a_.mov(loop_.end_slot, x86::rax);
+    }
+    if (uses_context()) a_.mov(kContext, x86::rcx);
+    a_.mov(x86::rdi, x86::rsi);
+
+    a_.align(asmjit::AlignMode::kCode, 16);
+    a_.bind(loop_.again); // the packet is in rdi
+    if (loop_.packet.isValid()) {
+        a_.mov(loop_.packet, x86::rdi);
+    } else {
+        a_.mov(loop_.packet_slot, x86::rdi);
+    }
+    begin_packet();
+    prepare_frame(main);
+    if (Result<> done = body(main); !done) return done;
+    if (return_zero_.isValid()) {
+        a_.bind(return_zero_);
+        a_.xor_(x86::eax, x86::eax);
+        next_packet();
+    }
+    a_.bind(loop_.done);
+    restore(saved, bytes);
+    a_.bind(nothing);
+    a_.ret();
+    cold_code();
+    return {};
+}
+
+/// Instead of a return: the verdict is in eax.
+void Compiler::next_packet() {
+    if (!loop_.packet.isValid()) {
+        a_.mov(x86::rdi, loop_.packet_slot);
+        a_.mov(x86::dword_ptr(x86::rdi, offsetof(XdpBuff, verdict)), x86::eax);
+        a_.add(x86::rdi, Imm(sizeof(XdpBuff)));
+    } else {
+        a_.mov(x86::dword_ptr(loop_.packet, offsetof(XdpBuff, verdict)), x86::eax);
+        a_.lea(x86::rdi, x86::ptr(loop_.packet, sizeof(XdpBuff)));
+    }
+    if (loop_.end.isValid()) {
+        a_.cmp(x86::rdi, loop_.end);
+    } else {
+        a_.cmp(x86::rdi, loop_.end_slot);
+    }
+    a_.jne(loop_.again);
+    a_.jmp(loop_.done);
 }
 
 } // namespace xdplane::x86_64

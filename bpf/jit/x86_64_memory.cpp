@@ -36,7 +36,7 @@ void Emitter::load(const LoweredInsn& insn) {
 void Emitter::store(const LoweredInsn& insn) {
     const OpcodeInfo& row = info(insn.op);
     const x86::Mem to = x86::ptr(machine_reg(insn.dst, 64), insn.off, row.width / 8);
-    if (row.kind == OpKind::stx) {
+    if (row.kind != OpKind::st) {
         a_.mov(to, machine_reg(insn.src, row.width));
         return;
     }
@@ -148,6 +148,13 @@ void Emitter::jump(const LoweredInsn& insn, const Label& target) {
     case Code::jslt: a_.jl(target); return;
     default: a_.jle(target); return;
     }
+}
+
+void Emitter::may_goto(const LoweredInsn& insn, const Label& target) {
+    const x86::Mem budget = x86::qword_ptr(machine_reg(R10, 64), static_cast<i32>(insn.imm));
+    a_.cmp(budget, Imm(0));
+    a_.je(target);
+    a_.dec(budget);
 }
 
 /// Offsets from the start of the packet are loaded here, negative ones by the C++ function.

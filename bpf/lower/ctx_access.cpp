@@ -5,7 +5,6 @@
 #include "bpf/lower/draft.h"
 
 namespace xdplane {
-namespace {
 
 Op load_op(u32 bits) {
     switch (bits) {
@@ -15,6 +14,8 @@ Op load_op(u32 bits) {
     default: return Op::ldx64;
     }
 }
+
+namespace {
 
 Op store_op(OpKind kind, u32 bits) {
     const bool from_register = kind == OpKind::stx;
@@ -40,13 +41,18 @@ struct Access {
     u32 delta;
     u32 bits;
 
+    /// Linux narrows what it has loaded only where that is wider than what was asked for.
+    [[nodiscard]] bool is_whole() const {
+        return !field.bytes && field.access != CtxAccess::flag && bits >= field.width;
+    }
     /// Bits that XdpBuff holds for it; 0 if it only covers the zeros of a field that is narrower in XdpBuff
     /// than in the program's view.
     [[nodiscard]] u32 stored_bits() const {
         if (field.bytes) return bits;
+        if (is_whole()) return field.width;
         return field.width > delta * 8 ? std::min(bits, field.width - delta * 8) : 0;
     }
-    [[nodiscard]] i32 offset() const { return static_cast<i32>(field.offset + delta); }
+    [[nodiscard]] i32 offset() const { return static_cast<i32>(field.offset + (is_whole() ? 0 : delta)); }
 };
 
 class Rewriter {
@@ -56,7 +62,8 @@ public:
     void load(const Insn& insn, const OpcodeInfo& row, const Access& access) {
         switch (access.field.access) {
         case CtxAccess::direct:
-        case CtxAccess::custom_be16_as_u32:
+        case CtxAccess::queue_mapping:
+        case CtxAccess::flag:
             if (access.stored_bits() == 0) {
                 add(Op::mov32_imm, insn.dst, 0, 0, 0);
             } else {
@@ -76,6 +83,11 @@ public:
 
     void store(const Insn& insn, const OpcodeInfo& row, const Access& access) {
         if (access.stored_bits() == 0) return;
+        if (access.field.access == CtxAccess::queue_mapping) {
+            constexpr i64 none = 0xffff;                            // Linux's NO_QUEUE_MAPPING
+            if (row.kind == OpKind::st && insn.imm >= none) return; // as Linux: -1 is less
+            if (row.kind == OpKind::stx) add(Op::jge64_imm, insn.src, 0, static_cast<i32>(origin_ + 1), none);
+        }
         add(store_op(row.kind, access.stored_bits()), insn.dst, insn.src, access.offset(), insn.imm);
     }
 

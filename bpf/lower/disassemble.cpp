@@ -3,6 +3,7 @@
 #include <iterator>
 
 #include "bpf/helpers/helper.h"
+#include "bpf/helpers/kfunc_table.h"
 #include "bpf/isa/disassembler.h"
 #include "bpf/lower/lowered.h"
 
@@ -53,13 +54,23 @@ std::string atomic_text(const LoweredInsn& insn, const OpcodeInfo& row) {
     return fmt::format("lock {} {} {}", where, assignment_of(row.code), src);
 }
 
-std::string lowered_text(const LoweredInsn& insn) {
+std::string map_name(const LoweredProgram& program, i32 index) {
+    const std::string& name = program.maps()[static_cast<u32>(index)]->spec().name;
+    return name.empty() ? fmt::format("map {}", index) : name;
+}
+
+std::string lowered_text(const LoweredInsn& insn, const LoweredProgram& program) {
     const auto or_unknown = [](i64 value) { return value < 0 ? "?" : fmt::format("{}", value); };
     switch (insn.op) {
     case Op::call_helper: {
+        if ((insn.flags & kKernelFunction) != 0)
+            return fmt::format("call {}", kfunc_table()[static_cast<u32>(insn.target)].name);
+        if ((insn.flags & kRunsAhead) != 0) return "call ahead_visit";
         const HelperProto* helper = find_helper(static_cast<u32>(insn.target));
         return fmt::format("call bpf_{}#{}", helper != nullptr ? helper->name : "unknown", insn.target);
     }
+    case Op::map_lookup: return fmt::format("r0 = lookup in {}", map_name(program, insn.target));
+    case Op::call_loop: return fmt::format("call bpf_loop of {}", insn.target);
     case Op::call_local: return fmt::format("call {}", insn.target);
     case Op::tail_call:
         return fmt::format("tail call map {} index {}", or_unknown(insn.target), or_unknown(insn.imm));
@@ -68,7 +79,7 @@ std::string lowered_text(const LoweredInsn& insn) {
     }
 }
 
-std::string text(const LoweredInsn& insn) {
+std::string text(const LoweredInsn& insn, const LoweredProgram& program) {
     const OpcodeInfo& row = info(insn.op);
     const std::string type = unsigned_type(row.width);
     switch (row.kind) {
@@ -81,6 +92,11 @@ std::string text(const LoweredInsn& insn) {
     case OpKind::st: return fmt::format("{} = {}", memory(type, insn.dst, insn.off), insn.imm);
     case OpKind::stx: return fmt::format("{} = r{}", memory(type, insn.dst, insn.off), insn.src);
     case OpKind::atomic: return atomic_text(insn, row);
+    case OpKind::load_acquire:
+        return fmt::format("r{} = load_acquire({})", insn.dst, memory(type, insn.src, insn.off));
+    case OpKind::store_release:
+        return fmt::format("store_release({}, r{})", memory(type, insn.dst, insn.off), insn.src);
+    case OpKind::may_goto: return fmt::format("may_goto {} budget r10{}", insn.target, insn.imm);
     case OpKind::jump:
         return fmt::format("if {} {} {} goto {}", reg(insn.dst, row.width), comparison_of(row.code),
                            operand(insn, row), insn.target);
@@ -94,7 +110,7 @@ std::string text(const LoweredInsn& insn) {
     case OpKind::call:
     case OpKind::lowered: break;
     }
-    return lowered_text(insn);
+    return lowered_text(insn, program);
 }
 
 } // namespace
@@ -104,11 +120,13 @@ std::string LoweredProgram::disassemble() const {
     auto function = functions_.begin();
     for (u32 i = 0; i < insns_.size(); ++i) {
         if (function != functions_.end() && function->begin == i) {
-            fmt::format_to(std::back_inserter(out), "{}: stack {}\n",
-                           i == 0 ? "main" : fmt::format("function {}", i), function->stack_depth);
+            fmt::format_to(std::back_inserter(out), "{}: stack {}{}{}\n",
+                           i == 0 ? "main" : fmt::format("function {}", i), function->stack_depth,
+                           function->zero_stack ? ", cleared" : "",
+                           function->is_callback ? ", callback" : "");
             ++function;
         }
-        fmt::format_to(std::back_inserter(out), "{:5}: {}\n", i, text(insns_[i]));
+        fmt::format_to(std::back_inserter(out), "{:5}: {}\n", i, text(insns_[i], *this));
     }
     return out;
 }

@@ -40,9 +40,23 @@ using Pass = void (*)(Draft&);
 /// Jumps to the insn that follows anyway are nothing.
 void drop_jumps_to_next(Draft& draft);
 
+/// Two halves of a number that are loaded from side by side, shifted and joined, as compilers read fields of
+/// packed structs, are one load. Engines load from any address.
+void combine_loads(Draft& draft);
+
+/// Masks and zero-extensions that change nothing, by what the verifier knows of the number, are nothing.
+void drop_idle(Draft& draft);
+
+/// For each insn, and the end: an insn has it as its target, or a function begins there.
+[[nodiscard]] std::vector<bool> jump_targets(const Draft& draft);
+
 [[nodiscard]] LoweredInsn make_insn(Op op, u8 dst, u8 src, i32 off_or_target, i64 imm);
+/// The zero-extending load of so many bits: 8, 16, 32 or 64.
+[[nodiscard]] Op load_op(u32 bits);
 /// True for operations whose target is an insn.
 [[nodiscard]] bool has_insn_target(const LoweredInsn& insn);
+/// True if its target is the first insn of a function, which it calls or points at.
+[[nodiscard]] bool starts_function(const LoweredInsn& insn);
 /// True if execution never goes on behind it.
 [[nodiscard]] inline bool ends_block(Op op) { return op == Op::exit || op == Op::ja || op == Op::ja32; }
 

@@ -12,26 +12,40 @@
 /// become addresses, helper ids functions, jumps absolute, dead code nothing. Engines see only its result.
 namespace xdplane {
 
+struct AheadSite;
+
 /// LoweredInsn::flags.
 enum LoweredFlags : u8 {
-    kCodePointer = 1, ///< ld_imm64: the address of the sub-program at insn `target`, for callbacks
+    kCodePointer = 1, ///< ld_imm64: the CallbackEntry of the sub-program at insn `target`, see run/callback.h
+    kKernelFunction = 2, ///< call_helper: `target` is an index into kfunc_table()
+    kRunsAhead = 4,      ///< in a slice: call_helper of ahead_visit(); tail_call into the slice of the target
 };
 
 /// One lowered instruction: the row's operation with wide fields.
-///   off     displacement of ldx, st, stx, atomic
-///   target  absolute index of jumps and of call_local; enum bpf_func_id for call_helper; tail_call: index of
-///           the prog array in LoweredProgram::maps(), or -1 if it is not the same one on every path
+///   off     displacement of ldx, st, stx, atomic, load_acquire, store_release
+///   target  absolute index of jumps, may_goto, call_local and call_loop; enum bpf_func_id for call_helper;
+///           map_lookup: index of the map in LoweredProgram::maps(); tail_call: the same of the prog array,
+///           or -1 if it is not the same one on every path
 ///   imm     ld_imm64: the value (addresses resolved); ALU, jump and st with Operand::imm: sign-extended;
-///           call_helper: address of the HelperFn; tail_call: the program's index if constant, else -1
+///           call_helper: address of the HelperFn; call_local, call_loop and code pointers: index of the
+///           callee in functions(); may_goto: where its budget lies, from r10; map_lookup: address of the
+///           Map; tail_call: the program's index if constant, else -1
+/// map_lookup: bpf_map_lookup_elem in a map that is the same one on every path: r2 points at the key, r0 is
+/// the value or 0. It does not read r1. As with a helper, r1-r5 are clobbered.
 /// tail_call: r1 is the context, r2 the Map* of the prog array, r3 the index, of which the low 32 bits count.
-/// It fails if the index is out of range, the slot is empty, or RunContext::tail_calls has reached
-/// kMaxTailCalls; only a call that succeeds is counted. After a failure execution goes on behind it, r0 and
+/// It fails if the index is out of range, the slot is empty, or RunContext::tail_calls_left is 0;
+/// only a call that succeeds is counted. After a failure execution goes on behind it, r0 and
 /// r6-r10 unchanged, r1-r5 clobbered. In a sub-program the target returns to the sub-program's caller, for
 /// whom r6-r10 are preserved.
+/// may_goto: jumps if the frame's budget, a u64, is 0, else takes 1 from it. The engine fills the budget in
+/// at entry of the function: kMaxLoops. Linux bounds the time as well (250 ms, since 6.15); here it does not
+/// count, because results must not depend on the speed of the machine.
 /// call_local: r1-r5 arguments, r6-r9 and r10 preserved by the engine; the callee has its own frame.
-/// ctx_length: dst = data_end - data, 32 bits zero-extended, of the XdpBuff that src points at.
-/// ld_abs/ld_ind: the offset into the packet is the low 32 bits of imm (+ src), signed; r6 is the XdpBuff, as
-/// Linux asks; legacy_load() says what r0 gets. Where it fails the function returns 0. r1-r5 are clobbered.
+/// call_loop: bpf_loop with a callback that is known and flags that are 0: r1 count, r3 the callback's
+/// context; r0 its result. As with a helper, r1-r5 are clobbered. ctx_length: dst = data_end - data, 32 bits
+/// zero-extended, of the XdpBuff that src points at. ld_abs/ld_ind: the offset into the packet is the low 32
+/// bits of imm (+ src), signed; r6 is the XdpBuff, as Linux asks; legacy_load() says what r0 gets. Where it
+/// fails the function returns 0. r1-r5 are clobbered.
 struct LoweredInsn {
     Op op = Op::nop;
     u8 dst = 0;
@@ -53,6 +67,33 @@ struct LoweredFunction {
     u32 stack_depth = 0; ///< bytes, multiple of 8
     bool tail_calls = false;
     bool is_callback = false;
+    bool zero_stack = false;  ///< the engine clears stack_depth bytes at every entry
+    bool loop_budget = false; ///< has may_goto: the lowest 8 bytes of the stack hold the budget
+};
+
+/// Bytes [begin, begin + size) of a lookup's key, which one store wrote: a load of any of them together finds
+/// them in that store, while a load across two pieces would have to wait until both have reached the cache.
+struct KeyPiece {
+    enum class Kind : u8 {
+        memory,      ///< only the stack holds them
+        in_register, ///< the low bytes of BPF register `reg` are still the same
+        constant,    ///< they are those of `constant`
+    };
+    u8 begin;
+    u8 size; ///< 1 to 8
+    Kind kind;
+    u8 reg;
+    u64 constant; ///< bytes beyond `size` are 0
+
+    friend bool operator==(const KeyPiece&, const KeyPiece&) = default;
+};
+
+/// The key of a map_lookup that lies in the frame of the function, at r10 + stack_offset on every path. What
+/// is known of its bytes, in order; nothing is known of those in between. The stack holds all of them.
+struct LookupKey {
+    u32 insn; ///< lowered index of the map_lookup
+    i32 stack_offset;
+    std::vector<KeyPiece> pieces;
 };
 
 class LoweredProgram {
@@ -64,12 +105,19 @@ public:
     /// Every map that the program refers to. Insns hold addresses of these and of their values: whoever keeps
     /// code made of them keeps the maps too.
     [[nodiscard]] const std::vector<std::shared_ptr<Map>>& maps() const { return maps_; }
+    /// Of the map_lookup at this lowered index; null if its key is anywhere.
+    [[nodiscard]] const LookupKey* key_of(u32 insn) const;
     [[nodiscard]] const ProgramType& type() const { return *type_; }
     /// Helpers, which may read RunContext, are called here or in a program that is tail-called: the engine
     /// sets RunContext::packet and clears the counts before each packet.
     [[nodiscard]] bool needs_context() const { return needs_context_; }
     [[nodiscard]] bool tail_calls() const { return tail_calls_; }
     [[nodiscard]] bool writes_packet() const { return writes_packet_; }
+    /// The program that runs ahead of this one over a burst, or null: its results mean nothing, it changes
+    /// nothing, and it is run with t_run.ahead set (maps/run_ahead.h).
+    [[nodiscard]] const LoweredProgram* slice() const { return slice_.get(); }
+    /// Of a slice: the lookups it visits. Its insns hold their addresses.
+    [[nodiscard]] const std::shared_ptr<const std::vector<AheadSite>>& ahead_sites() const { return sites_; }
     /// One line per insn, for `xdplane dump --lowered`.
     [[nodiscard]] std::string disassemble() const;
 
@@ -81,6 +129,9 @@ private:
     std::vector<LoweredFunction> functions_;
     std::vector<u32> origins_;
     std::vector<std::shared_ptr<Map>> maps_;
+    std::shared_ptr<const LoweredProgram> slice_;
+    std::shared_ptr<const std::vector<AheadSite>> sites_;
+    std::vector<LookupKey> keys_; ///< by insn
     const ProgramType* type_ = nullptr;
     bool needs_context_ = false;
     bool tail_calls_ = false;

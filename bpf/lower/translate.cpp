@@ -43,7 +43,10 @@ private:
         case OpKind::ldx:
         case OpKind::st:
         case OpKind::stx:
-        case OpKind::atomic: return memory(insn, facts);
+        case OpKind::atomic:
+        case OpKind::load_acquire:
+        case OpKind::store_release: return memory(insn, facts);
+        case OpKind::may_goto: add(Op::may_goto, 0, 0, facts.target, 0); return {};
         case OpKind::jump: jump(insn, facts); return {};
         case OpKind::ja: add(Op::ja, 0, 0, facts.target, 0); return {};
         case OpKind::call: return call(insn, facts);
@@ -58,7 +61,9 @@ private:
             add(facts.op, insn.dst, insn.src, insn.off, insn.imm);
             return {};
         }
-        if (facts.field == nullptr || facts.op == Op::invalid || info(facts.op).kind == OpKind::atomic)
+        const OpKind kind = info(facts.op).kind;
+        const bool plain = kind == OpKind::ldx || kind == OpKind::st || kind == OpKind::stx;
+        if (facts.field == nullptr || !plain)
             return fail(EFAULT, "insn {}: context access without a field", origin_);
         rewrite_ctx_access(insn, facts, origin_, out_);
         return {};
@@ -78,18 +83,37 @@ private:
             add(Op::call_local, 0, 0, facts.target, 0);
             return {};
         }
-        if (insn.src != kCallHelper || facts.helper == nullptr)
+        const bool kernel_function = insn.src == kCallKfunc;
+        if ((insn.src != kCallHelper && !kernel_function) || facts.helper == nullptr ||
+            facts.helper->is_kfunc != kernel_function)
             return fail(EINVAL, "insn {}: call of an unknown function {}", origin_, insn.imm);
-        if (facts.helper->id == BPF_FUNC_tail_call) {
+        if (!kernel_function && facts.helper->id == BPF_FUNC_tail_call) {
             const i64 index = facts.const_key ? i64{static_cast<u32>(*facts.const_key)} : -1;
             add(Op::tail_call, 0, 0, map_index(facts.map), index);
             return {};
         }
-        if (facts.helper->fn == nullptr)
+        if (facts.helper->callback == Callback::loop && facts.callback >= 0) {
+            add(Op::call_loop, 0, 0, facts.callback, 0);
+            return {};
+        }
+        const bool read_only = !program_.type().packet_write && facts.helper->fn_read_only != nullptr;
+        const HelperFn fn =
+            read_only ? facts.helper->fn_read_only : facts.helper->fn_for(program_.type().use_bit);
+        if (fn == nullptr)
             return fail(EINVAL, "insn {}: helper {} has no implementation", origin_, facts.helper->name);
+        if (!kernel_function && facts.helper->id == BPF_FUNC_map_lookup_elem && lookup(facts.map)) return {};
         add(Op::call_helper, 0, 0, static_cast<i32>(facts.helper->id),
-            static_cast<i64>(reinterpret_cast<std::uintptr_t>(facts.helper->fn)));
+            static_cast<i64>(reinterpret_cast<std::uintptr_t>(fn)));
+        if (kernel_function) out_.back().insn.flags = kKernelFunction;
         return {};
+    }
+
+    /// False if only the helper can tell which map it is.
+    bool lookup(const Map* map) {
+        const i32 index = map_index(map);
+        if (index < 0 || map->ops().lookup == nullptr) return false;
+        add(Op::map_lookup, 0, 0, index, static_cast<i64>(reinterpret_cast<std::uintptr_t>(map)));
+        return true;
     }
 
     Result<> load_imm64(const Insn& insn, const InsnFacts& facts) {
@@ -112,6 +136,12 @@ private:
             return {};
         }
         case kCodeAddr:
+            if (facts.target < 0) break;
+            // Nobody can call what was never simulated: no path to a call goes on with this address.
+            if (!program_.facts()[static_cast<u32>(facts.target)].reached) {
+                add(Op::ld_imm64, insn.dst, 0, 0, 0);
+                return {};
+            }
             add(Op::ld_imm64, insn.dst, 0, facts.target, 0);
             out_.back().insn.flags = kCodePointer;
             return {};
@@ -163,7 +193,11 @@ LoweredInsn make_insn(Op op, u8 dst, u8 src, i32 off_or_target, i64 imm) {
 
 bool has_insn_target(const LoweredInsn& insn) {
     const OpKind kind = info(insn.op).kind;
-    return kind == OpKind::jump || kind == OpKind::ja || insn.op == Op::call_local ||
+    return kind == OpKind::jump || kind == OpKind::may_goto || kind == OpKind::ja || starts_function(insn);
+}
+
+bool starts_function(const LoweredInsn& insn) {
+    return insn.op == Op::call_local || insn.op == Op::call_loop ||
            (insn.op == Op::ld_imm64 && (insn.flags & kCodePointer) != 0);
 }
 

@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Copyright (c) 2026, the xdplane authors
+#pragma once
+#include <memory>
+
+#include "bpf/lower/lowered.h"
+#include "bpf/prog/program.h"
+
+namespace xdplane {
+
+/// `program`, and in front of each of its bursts, where it pays, passes of `slice`: for each depth of lookups
+/// the keys of all packets, then the maps' cache lines. `lowered` is what the slice was compiled from. Bursts
+/// of few packets, and single ones, go to the program as they are.
+[[nodiscard]] std::unique_ptr<Executable> run_ahead(std::unique_ptr<Executable> program,
+                                                    std::unique_ptr<Executable> slice,
+                                                    const LoweredProgram& lowered);
+
+} // namespace xdplane

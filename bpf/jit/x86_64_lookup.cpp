@@ -1,0 +1,295 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Copyright (c) 2026, the xdplane authors
+#include "bpf/jit/x86_64_lookup.h"
+
+#include <algorithm>
+#include <bit>
+#include <linux/bpf.h>
+
+#include "bpf/maps/hash_mix.h"
+#include "bpf/run/run_context.h"
+
+namespace xdplane::x86_64 {
+
+using asmjit::Imm;
+namespace x86 = asmjit::x86;
+
+namespace {
+
+/// Where the words of a key are kept. Longer keys are left to the map's function. The key's address is in
+/// the last one.
+constexpr Gp kWords[] = {x86::rdi, x86::r8, x86::r9, x86::r10, x86::rsi};
+constexpr u32 kMostWords = std::size(kWords);
+constexpr Gp kKey = x86::rsi;
+constexpr Gp kBase = x86::r11; ///< an address or a factor
+constexpr Gp kElement = x86::rcx;
+
+u64 address_of(const void* pointer) { return reinterpret_cast<std::uintptr_t>(pointer); }
+
+/// Bytes that one load takes of `size`: a power of two.
+u32 loaded_at_once(u32 size) { return std::min(8U, std::bit_floor(size)); }
+
+bool survives_lookup(u8 reg) { return reg >= R6; }
+
+} // namespace
+
+const LookupEmitter::Row LookupEmitter::kRows[] = {
+    {BPF_MAP_TYPE_ARRAY, &LookupEmitter::array},   {BPF_MAP_TYPE_PERCPU_ARRAY, &LookupEmitter::array},
+    {BPF_MAP_TYPE_HASH, &LookupEmitter::hash},     {BPF_MAP_TYPE_PERCPU_HASH, &LookupEmitter::hash},
+    {BPF_MAP_TYPE_LRU_HASH, &LookupEmitter::hash}, {BPF_MAP_TYPE_LRU_PERCPU_HASH, &LookupEmitter::hash},
+};
+
+bool LookupEmitter::is_compiled(const Map& map) {
+    return map.spec().key_size <= kMostWords * 8 &&
+           std::ranges::find(kRows, map.spec().type, &Row::type) != std::end(kRows);
+}
+
+LookupEmitter::Outcome LookupEmitter::emit(Map& map, const Label& miss) {
+    if (!is_compiled(map)) return call(map);
+    return (this->*std::ranges::find(kRows, map.spec().type, &Row::type)->code)(map, miss);
+}
+
+LookupEmitter::Outcome LookupEmitter::call(Map& map) {
+    emit_.load_constant(x86::rdi, address_of(&map));
+    emit_.load_constant(x86::rax, reinterpret_cast<std::uintptr_t>(map.ops().lookup));
+    a_.call(x86::rax);
+    return Outcome::called;
+}
+
+void LookupEmitter::multiply(const Gp& reg, u64 factor) {
+    if (std::has_single_bit(factor)) {
+        if (factor > 1) a_.shl(reg, Imm(std::countr_zero(factor)));
+    } else if (factor <= INT32_MAX) {
+        a_.imul(reg, reg, Imm(static_cast<i32>(factor)));
+    } else {
+        emit_.load_constant(kBase, factor);
+        a_.imul(reg, kBase);
+    }
+}
+
+/// rax += RunContext::cpu * cpu_stride. Changes rcx and kBase.
+void LookupEmitter::add_cpu(u64 cpu_stride) {
+    a_.mov(x86::ecx, x86::dword_ptr(kContext, offsetof(RunContext, cpu)));
+    multiply(x86::rcx, cpu_stride);
+    a_.add(x86::rax, x86::rcx);
+}
+
+LookupEmitter::Outcome LookupEmitter::array(Map& map, const Label& miss) {
+    const auto& array = static_cast<const ArrayMap&>(map);
+    const std::vector<KeyPiece> pieces = pieces_of(0, sizeof(u32));
+    const bool constant = pieces.size() == 1 && pieces[0].kind == KeyPiece::Kind::constant;
+    if (constant) {
+        if (pieces[0].constant >= array.count()) return Outcome::never;
+        emit_.load_constant(x86::rax, address_of(array.values()) + pieces[0].constant * array.stride());
+    } else {
+        load_key_word(x86::rax, 0, sizeof(u32));
+        a_.cmp(x86::eax, Imm(static_cast<i32>(array.count())));
+        a_.jae(miss);
+        multiply(x86::rax, array.stride());
+        emit_.load_constant(kBase, address_of(array.values()));
+        a_.add(x86::rax, kBase);
+    }
+    if (array.cpu_stride() != 0) add_cpu(array.cpu_stride());
+    return constant ? Outcome::always : Outcome::maybe;
+}
+
+// --- hashes ---
+
+LookupEmitter::Outcome LookupEmitter::hash(Map& map, const Label& miss) {
+    const HashMap::Layout layout = static_cast<const HashMap&>(map).layout();
+    const u32 words = (layout.key_size + 7) / 8;
+    for (u32 i = 0; i < words; ++i) {
+        const u32 size = std::min(8U, layout.key_size - i * 8);
+        // Bytes of the last word are loaded through what it replaces.
+        const bool through_key = kWords[i].id() == kKey.id() && key_ == nullptr;
+        load_key_word(through_key ? kBase : kWords[i], i * 8, size);
+        if (through_key) a_.mov(kWords[i], kBase);
+    }
+    hash_words(layout, words);
+    chain(layout, words, miss);
+    hash_value(layout);
+    return Outcome::maybe;
+}
+
+/// eax = hash. Changes rdx and kBase.
+void LookupEmitter::hash_words(const HashMap::Layout& layout, u32 words) {
+    emit_.load_constant(x86::rax, layout.hash_start);
+    emit_.load_constant(kBase, kMixMultiplier);
+    for (u32 i = 0; i < words; ++i) {
+        a_.xor_(x86::rax, kWords[i]);
+        a_.mul(kBase); // rdx:rax
+        a_.xor_(x86::rax, x86::rdx);
+    }
+    a_.mov(x86::rdx, x86::rax);
+    a_.shr(x86::rdx, Imm(32));
+    a_.xor_(x86::eax, x86::edx);
+}
+
+/// Leaves the element's address in kElement and, where values lie apart, its number + 1 in rdx.
+void LookupEmitter::chain(const HashMap::Layout& layout, u32 words, const Label& miss) {
+    const Label again = a_.newLabel();
+    const Label compare = a_.newLabel();
+    const Label next = a_.newLabel();
+    a_.bind(again);
+    a_.mov(kElement.r32(), x86::eax);
+    a_.and_(kElement.r32(), Imm(static_cast<i32>(layout.mask)));
+    emit_.load_constant(kBase, address_of(layout.buckets));
+    a_.mov(kElement.r32(), x86::dword_ptr(kBase, kElement, 2));
+    emit_.load_constant(kBase, address_of(layout.first_element) - layout.element_size);
+    a_.test(kElement.r32(), kElement.r32());
+    a_.jz(miss);
+    a_.bind(compare);
+    if (layout.percpu_values != nullptr) a_.mov(x86::edx, kElement.r32());
+    if (layout.element_size <= INT32_MAX) {
+        multiply(kElement, layout.element_size);
+    } else {
+        emit_.load_constant(kBase, layout.element_size);
+        a_.imul(kElement, kBase);
+        emit_.load_constant(kBase, address_of(layout.first_element) - layout.element_size);
+    }
+    a_.add(kElement, kBase);
+    a_.cmp(x86::dword_ptr(kElement, HashMap::Layout::kHash), x86::eax);
+    a_.jne(next);
+    for (u32 i = 0; i < words; ++i) {
+        a_.cmp(kWords[i], x86::qword_ptr(kElement, HashMap::Layout::kKey + static_cast<i32>(i) * 8));
+        a_.jne(next);
+    }
+    cold_.push_back([self = *this, layout, next, compare, again, miss]() mutable {
+        self.rest_of_chain(layout, next, compare, again, miss);
+    });
+}
+
+/// The element in hand is another key's.
+void LookupEmitter::rest_of_chain(const HashMap::Layout& layout, const Label& next, const Label& compare,
+                                  const Label& again, const Label& miss) {
+    const Label end = a_.newLabel();
+    a_.bind(next);
+    a_.mov(kElement.r32(), x86::dword_ptr(kElement, HashMap::Layout::kNext));
+    a_.test(kElement.r32(), kElement.r32());
+    a_.js(end);
+    a_.inc(kElement.r32());
+    a_.jmp(compare);
+    a_.bind(end);
+    a_.mov(x86::edx, x86::eax);
+    a_.and_(x86::edx, Imm(static_cast<i32>(layout.mask)));
+    a_.or_(x86::edx, Imm(static_cast<i32>(HashMap::Layout::kEnd)));
+    a_.cmp(x86::edx, kElement.r32());
+    a_.je(miss);
+    a_.jmp(again);
+}
+
+void LookupEmitter::hash_value(const HashMap::Layout& layout) {
+    if (layout.lru) {
+        const Label referenced = a_.newLabel();
+        const x86::Mem word = x86::dword_ptr(kElement, HashMap::Layout::kReferenced);
+        a_.cmp(word, Imm(0));
+        a_.jne(referenced);
+        a_.mov(word, Imm(1));
+        a_.bind(referenced);
+    }
+    if (layout.percpu_values == nullptr) {
+        a_.lea(x86::rax, x86::ptr(kElement, static_cast<i32>(layout.value_offset)));
+        return;
+    }
+    multiply(x86::rdx, layout.value_stride);
+    emit_.load_constant(x86::rax, address_of(layout.percpu_values) - layout.value_stride);
+    a_.add(x86::rax, x86::rdx);
+    add_cpu(layout.cpu_stride);
+}
+
+// --- keys ---
+
+x86::Mem LookupEmitter::key_bytes(u32 begin, u32 size) const {
+    const i32 at = static_cast<i32>(begin);
+    return key_ != nullptr ? x86::ptr(machine_reg(R10, 64), key_->stack_offset + at, size)
+                           : x86::ptr(kKey, at, size);
+}
+
+/// Bytes [begin, begin + size) of the key, without a gap: what nothing is known of are pieces too.
+std::vector<KeyPiece> LookupEmitter::pieces_of(u32 begin, u32 size) const {
+    std::vector<KeyPiece> out;
+    const u32 end = begin + size;
+    u32 at = begin;
+    const auto unknown_until = [&](u32 to) {
+        if (at < to)
+            out.push_back({static_cast<u8>(at), static_cast<u8>(to - at), KeyPiece::Kind::memory, 0, 0});
+        at = std::max(at, to);
+    };
+    if (key_ != nullptr) {
+        for (KeyPiece piece : key_->pieces) {
+            const u32 piece_end = piece.begin + u32{piece.size};
+            if (piece_end <= at || piece.begin >= end) continue;
+            unknown_until(piece.begin);
+            const u32 cut_end = std::min(piece_end, end);
+            const bool whole = piece.begin == at && piece_end == cut_end;
+            // What is not the whole store is loaded, as are registers that the lookup itself changes.
+            if (piece.kind == KeyPiece::Kind::constant)
+                piece.constant >>= (at - piece.begin) * 8;
+            else if (!whole || !survives_lookup(piece.reg))
+                piece.kind = KeyPiece::Kind::memory;
+            piece.begin = static_cast<u8>(at);
+            piece.size = static_cast<u8>(cut_end - at);
+            if (piece.kind == KeyPiece::Kind::constant && piece.size < 8)
+                piece.constant &= (u64{1} << (piece.size * 8)) - 1;
+            out.push_back(piece);
+            at = cut_end;
+        }
+    }
+    unknown_until(end);
+    return out;
+}
+
+/// to = those bytes, zero-extended. Changes rdx.
+void LookupEmitter::load_key_word(const Gp& to, u32 begin, u32 size) {
+    bool first = true;
+    u64 constant = 0;
+    for (const KeyPiece& piece : pieces_of(begin, size)) {
+        if (piece.kind == KeyPiece::Kind::constant) {
+            constant |= piece.constant << ((piece.begin - begin) * 8);
+            continue;
+        }
+        add_bytes(to, first, begin, piece);
+        first = false;
+    }
+    if (first) {
+        emit_.load_constant(to, constant);
+    } else if (constant != 0) {
+        emit_.load_constant(x86::rdx, constant);
+        a_.or_(to, x86::rdx);
+    }
+}
+
+/// Puts the piece's bytes, counted from byte `at` of the key, into `to`.
+void LookupEmitter::add_bytes(const Gp& to, bool first, u32 at, const KeyPiece& piece) {
+    u32 begin = piece.begin;
+    const u32 end = begin + piece.size;
+    while (begin < end) {
+        const u32 size = loaded_at_once(end - begin);
+        const Gp part = first ? to : x86::rdx;
+        if (piece.kind == KeyPiece::Kind::in_register) {
+            const Gp from = machine_reg(piece.reg, size * 8);
+            if (size < 4) {
+                a_.movzx(part.r32(), from);
+            } else {
+                a_.mov(sized(part, size * 8), from);
+            }
+        } else {
+            load_bytes(part, begin, size);
+        }
+        if (begin > at) a_.shl(part.r64(), Imm((begin - at) * 8));
+        if (!first) a_.or_(to.r64(), part.r64());
+        first = false;
+        begin += size;
+    }
+}
+
+void LookupEmitter::load_bytes(const Gp& to, u32 begin, u32 size) {
+    const x86::Mem from = key_bytes(begin, size);
+    if (size < 4) {
+        a_.movzx(to.r32(), from);
+    } else {
+        a_.mov(sized(to, size * 8), from);
+    }
+}
+
+} // namespace xdplane::x86_64

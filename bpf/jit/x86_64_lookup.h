@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Copyright (c) 2026, the xdplane authors
+#pragma once
+#include <functional>
+#include <vector>
+
+#include "bpf/jit/x86_64_emitter.h"
+#include "bpf/maps/array.h"
+#include "bpf/maps/hash.h"
+
+/// Lookups compiled for one map: its addresses and sizes are constants of the code. The same result as the
+/// map's own lookup; tests compare the two.
+namespace xdplane::x86_64 {
+
+/// Code that is emitted behind the function, out of the way.
+using ColdCode = std::vector<std::function<void()>>;
+
+class LookupEmitter {
+public:
+    enum class Outcome {
+        called, ///< rax is the result, 0 or not
+        maybe,  ///< rax is the value; where there is none, the code jumps to `miss`, rax undefined
+        always, ///< the same, but there is always one
+        never,  ///< no code: there is none
+    };
+
+    /// There is code for it, which does not read r2 if it knows where the key is.
+    [[nodiscard]] static bool is_compiled(const Map& map);
+
+    /// `key`: what is known of the key, or null. The key's address is in rsi, as r2.
+    LookupEmitter(asmjit::x86::Assembler& assembler, Emitter& emitter, ColdCode& cold, const LookupKey* key)
+        : a_(assembler), emit_(emitter), cold_(cold), key_(key) {}
+
+    /// Changes r0-r5 and the scratch registers; keeps all others, and what lies on the stack.
+    [[nodiscard]] Outcome emit(Map& map, const Label& miss);
+
+private:
+    using Code = Outcome (LookupEmitter::*)(Map&, const Label&);
+    struct Row {
+        u32 type; ///< enum bpf_map_type
+        Code code;
+    };
+    static const Row kRows[];
+
+    Outcome array(Map& map, const Label& miss);
+    Outcome hash(Map& map, const Label& miss);
+    Outcome call(Map& map);
+
+    // hash()
+    void hash_words(const HashMap::Layout& layout, u32 words);
+    void chain(const HashMap::Layout& layout, u32 words, const Label& miss);
+    void rest_of_chain(const HashMap::Layout& layout, const Label& next, const Label& compare,
+                       const Label& again, const Label& miss);
+    void hash_value(const HashMap::Layout& layout);
+
+    // Keys.
+    [[nodiscard]] asmjit::x86::Mem key_bytes(u32 begin, u32 size) const;
+    void load_key_word(const Gp& to, u32 begin, u32 size);
+    void add_bytes(const Gp& to, bool first, u32 at, const KeyPiece& piece);
+    void load_bytes(const Gp& to, u32 begin, u32 size);
+    [[nodiscard]] std::vector<KeyPiece> pieces_of(u32 begin, u32 size) const;
+
+    void multiply(const Gp& reg, u64 factor);
+    void add_cpu(u64 cpu_stride);
+
+    asmjit::x86::Assembler& a_;
+    Emitter& emit_;
+    ColdCode& cold_;
+    const LookupKey* key_;
+};
+
+} // namespace xdplane::x86_64
