@@ -33,17 +33,29 @@ std::span<const ProgramType> program_types() {
     static const std::array types = {
         kSocketFilterType,
         probe_only(BPF_PROG_TYPE_KPROBE, "kprobe"),
+        kSchedClsType,
+        kSchedActType,
         probe_only(BPF_PROG_TYPE_TRACEPOINT, "tracepoint"),
         kXdpType,
+        kXdpDevmapType,
+        kCgroupSkbType,
+        kCgroupSkbEgressType,
         probe_only(BPF_PROG_TYPE_CGROUP_SOCK, "cgroup_sock", 0, 1),
     };
     return types;
 }
 
-const ProgramType* find_program_type(u32 type) {
-    const auto types = program_types();
-    const auto row = std::ranges::find(types, type, &ProgramType::type);
-    return row == types.end() ? nullptr : &*row;
+const ProgramType* find_program_type(u32 type, u32 expected_attach_type) {
+    const ProgramType* found = nullptr;
+    for (const ProgramType& row : program_types())
+        if (row.type == type && row.attach_type.value_or(expected_attach_type) == expected_attach_type)
+            found = &row;
+    return found;
+}
+
+bool ProgramType::allows_attach_type(u32 expected_attach_type) const {
+    return attach_types.empty() ||
+           std::ranges::find(attach_types, expected_attach_type) != attach_types.end();
 }
 
 const CtxField* ProgramType::find_field(i64 off, u32 size, bool write) const {
@@ -51,8 +63,8 @@ const CtxField* ProgramType::find_field(i64 off, u32 size, bool write) const {
     for (const CtxField& field : ctx) {
         if (!field.covers(off, size)) continue;
         if (write && !field.writable) return nullptr;
-        const bool whole = off == field.begin && size == 4;
-        const bool narrow = !write && field.narrow_allowed && size < 4;
+        const bool whole = (off - field.begin) % field.unit == 0 && size == field.unit;
+        const bool narrow = !write && field.narrow_allowed && size < field.unit;
         return field.bytes || whole || narrow ? &field : nullptr;
     }
     return nullptr;

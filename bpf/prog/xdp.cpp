@@ -22,8 +22,6 @@ constexpr CtxField field(std::string_view name, std::size_t begin, CtxValue valu
             .narrow_allowed = false}; // Linux: whole, aligned reads of 4 bytes only
 }
 
-// egress_ifindex has no row: Linux gives it to programs of BPF_XDP_DEVMAP alone and refuses the access
-// elsewhere.
 constexpr CtxField kFields[] = {
     field("data", offsetof(xdp_md, data), CtxValue::packet, CtxAccess::pointer, offsetof(XdpBuff, data), 64),
     field("data_end", offsetof(xdp_md, data_end), CtxValue::packet_end, CtxAccess::pointer,
@@ -34,22 +32,37 @@ constexpr CtxField kFields[] = {
           offsetof(XdpBuff, ingress_ifindex), 32),
     field("rx_queue_index", offsetof(xdp_md, rx_queue_index), CtxValue::scalar, CtxAccess::direct,
           offsetof(XdpBuff, rx_queue), 32),
+    // The device that the packet was redirected to: what programs in a device map run for.
+    field("egress_ifindex", offsetof(xdp_md, egress_ifindex), CtxValue::scalar, CtxAccess::direct,
+          offsetof(XdpBuff, redirect_ifindex), 32),
 };
+
+constexpr ProgramType xdp_type(std::span<const CtxField> fields) {
+    return {
+        .type = BPF_PROG_TYPE_XDP,
+        .name = "xdp",
+        .use_bit = kUseXdp,
+        .ctx = fields,
+        .ctx_size = sizeof(xdp_md),
+        .packet_access = true,
+        .packet_write = true,
+        .legacy_loads = false,
+        .return_min = kAnyReturnMin,
+        .return_max = kAnyReturnMax,
+        .loadable = true,
+    };
+}
+
+constexpr ProgramType devmap_type() {
+    ProgramType row = xdp_type(kFields);
+    row.attach_type = BPF_XDP_DEVMAP;
+    return row;
+}
 
 } // namespace
 
-const ProgramType kXdpType = {
-    .type = BPF_PROG_TYPE_XDP,
-    .name = "xdp",
-    .use_bit = kUseXdp,
-    .ctx = kFields,
-    .ctx_size = sizeof(xdp_md),
-    .packet_access = true,
-    .packet_write = true,
-    .legacy_loads = false,
-    .return_min = kAnyReturnMin,
-    .return_max = kAnyReturnMax,
-    .loadable = true,
-};
+// Linux refuses egress_ifindex to all programs but those of BPF_XDP_DEVMAP.
+const ProgramType kXdpType = xdp_type(std::span(kFields).first(std::size(kFields) - 1));
+const ProgramType kXdpDevmapType = devmap_type();
 
 } // namespace xdplane

@@ -16,6 +16,8 @@ struct Entry {
     void (*run_burst)(const Entry*, XdpBuff*, u32 count, RunContext*) noexcept = nullptr;
     /// The engine's own door for tail calls: a code address (JIT) or the LoweredProgram (interpreter).
     const void* tail_entry = nullptr;
+    /// The door for a caller that runs ahead (JIT); null if the program does not.
+    const void* ahead_entry = nullptr;
     /// The engine's own data behind run and run_burst (the interpreter's LoweredProgram).
     const void* engine_data = nullptr;
 };

@@ -8,8 +8,9 @@ namespace xdplane {
 /// What ld_abs and ld_ind load (RFC 9669 section 5.5, and Linux's linux/filter.h for negative offsets):
 /// `size` bytes (1, 2, 4) in network byte order at `offset` from the start of the packet, as a host integer.
 ///   offset >= 0              from the first byte of the packet
-///   SKF_NET_OFF <= offset    from the network header, taken to follow an Ethernet header
-///   SKF_LL_OFF <= offset     from the link-layer header, where packets start here
+///   SKF_NET_OFF <= offset    from the network header
+///   SKF_LL_OFF <= offset     from the link-layer header
+/// Without XdpBuff::skb packets start with their link-layer header, which is an Ethernet header.
 /// Returns -EFAULT for bytes outside the packet and for other negative offsets: then the BPF function that
 /// loads returns 0. Both engines call this; JIT-compiled code does the first case itself. Data path.
 [[nodiscard]] i64 legacy_load(const XdpBuff* packet, i32 offset, u32 size) noexcept;

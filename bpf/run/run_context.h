@@ -6,6 +6,7 @@
 namespace xdplane {
 
 class Map;
+struct Ahead;
 
 /// The clock that bpf_ktime_get_ns and its relatives read: a property of the run, never a system call per
 /// packet.
@@ -15,12 +16,13 @@ enum class Clock : u8 {
 };
 
 /// What helpers know about the thread that runs a program. One per thread: the project's only thread-local.
-/// A worker fills cpu, clock and seed before its first burst. An engine sets packet, and clears tail_calls
-/// and random_calls, before each packet (only for programs whose LoweredProgram says that they need it).
+/// A worker fills cpu, clock and seed before its first burst. An engine sets packet and
+/// tail_calls_left, and clears random_calls, before each packet (only for programs whose LoweredProgram says
+/// that they need it).
 struct RunContext {
     XdpBuff* packet = nullptr; ///< the packet being judged
     u32 cpu = 0;               ///< index into per-CPU values; below num_possible_cpus()
-    u32 tail_calls = 0;        ///< done in this run; kMaxTailCalls is the limit
+    u32 tail_calls_left = 0;   ///< of kMaxTailCalls, in this run
     u64 seed = 0;              ///< of bpf_get_prandom_u32
     u32 random_calls = 0;      ///< of bpf_get_prandom_u32 in this run of this packet
     Clock clock = Clock::wall;
@@ -28,6 +30,8 @@ struct RunContext {
                                    ///< neither bursts nor the number of workers change them
     u64 random_state = 0;          ///< live: xorshift state
     u64 aborted_reason = 0;        ///< reserved for named drop reasons
+    u32 mtu = 1500;                ///< of every device, for bpf_check_mtu
+    Ahead* ahead = nullptr;        ///< the pass that runs ahead of a burst (maps/run_ahead.h), while one does
 };
 
 /// Initial-exec TLS: programs compiled by the JIT get its address in a register.

@@ -31,7 +31,10 @@ constexpr std::array kCommands = {
     Command{BPF_MAP_UPDATE_ELEM, "map_update_elem", map_update_elem, XDPLANE_UP_TO(flags)},
     Command{BPF_MAP_DELETE_ELEM, "map_delete_elem", map_delete_elem, XDPLANE_UP_TO(key)},
     Command{BPF_MAP_GET_NEXT_KEY, "map_get_next_key", map_get_next_key, XDPLANE_UP_TO(next_key)},
-    Command{BPF_PROG_LOAD, "prog_load", prog_load, XDPLANE_UP_TO(core_relo_rec_size)},
+    // log_true_size follows: what an earlier call put there is no question.
+    Command{BPF_PROG_LOAD, "prog_load", prog_load, XDPLANE_UP_TO(core_relo_rec_size) + sizeof(u32)},
+    Command{BPF_OBJ_PIN, "obj_pin", obj_pin, XDPLANE_UP_TO(file_flags)},
+    Command{BPF_OBJ_GET, "obj_get", obj_get, XDPLANE_UP_TO(file_flags)},
     Command{BPF_PROG_TEST_RUN, "prog_test_run", prog_test_run, XDPLANE_UP_TO(test.batch_size)},
     Command{BPF_PROG_GET_NEXT_ID, "prog_get_next_id", prog_get_next_id, XDPLANE_UP_TO(next_id)},
     Command{BPF_MAP_GET_NEXT_ID, "map_get_next_id", map_get_next_id, XDPLANE_UP_TO(next_id)},
@@ -44,6 +47,11 @@ constexpr std::array kCommands = {
             XDPLANE_UP_TO(flags)},
     Command{BPF_MAP_FREEZE, "map_freeze", map_freeze, XDPLANE_UP_TO(map_fd)},
     Command{BPF_BTF_GET_NEXT_ID, "btf_get_next_id", btf_get_next_id, XDPLANE_UP_TO(next_id)},
+    Command{BPF_MAP_LOOKUP_BATCH, "map_lookup_batch", map_lookup_batch, XDPLANE_UP_TO(batch.flags)},
+    Command{BPF_MAP_LOOKUP_AND_DELETE_BATCH, "map_lookup_and_delete_batch", map_lookup_and_delete_batch,
+            XDPLANE_UP_TO(batch.flags)},
+    Command{BPF_MAP_UPDATE_BATCH, "map_update_batch", map_update_batch, XDPLANE_UP_TO(batch.flags)},
+    Command{BPF_MAP_DELETE_BATCH, "map_delete_batch", map_delete_batch, XDPLANE_UP_TO(batch.flags)},
     Command{BPF_PROG_BIND_MAP, "prog_bind_map", prog_bind_map, XDPLANE_UP_TO(prog_bind_map.flags)},
 };
 #undef XDPLANE_UP_TO
@@ -146,12 +154,17 @@ bool UserLog::valid() const {
     return (level & ~kMask) == 0 && size <= ~u32{0} >> 2;
 }
 
-int UserLog::write(std::string_view text) const {
+int UserLog::write(std::string_view text, u64 begin, u64 peak) const {
     constexpr u32 kFixed = 8;
     if (level == 0 || buffer == nullptr) return 0;
     const std::size_t room = size - 1;
-    const bool fits = text.size() <= room;
-    if (!fits) text = (level & kFixed) != 0 ? text.substr(0, room) : text.substr(text.size() - room);
+    const bool fits = std::max<u64>(text.size(), peak) <= room;
+    if ((level & kFixed) != 0) {
+        text = text.substr(0, room);
+    } else {
+        text.remove_prefix(std::min<std::size_t>(begin, text.size()));
+        if (text.size() > room) text.remove_prefix(text.size() - room);
+    }
     std::memcpy(buffer, text.data(), text.size());
     buffer[text.size()] = 0;
     return fits ? 0 : -ENOSPC;

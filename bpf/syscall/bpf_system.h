@@ -3,6 +3,7 @@
 #pragma once
 #include <linux/bpf.h>
 #include <memory>
+#include <optional>
 
 #include "bpf/maps/map.h"
 #include "bpf/prog/program.h"
@@ -52,5 +53,22 @@ void object_fd_duplicated(int fd, int copy);
 /// What mmap(2) of an object's fd would answer: 0 if the mapping may be made on the fd itself, 1 if the fd is
 /// none of ours, or -errno.
 [[nodiscard]] int check_object_mmap(int fd, int protection, int flags);
+
+/// mmap(2) of an object's fd: the address, or MAP_FAILED with errno; no value if the mapping is to be made on
+/// the fd itself, by the caller.
+[[nodiscard]] std::optional<void*> map_object(void* address, u64 size, int protection, int flags, int fd,
+                                              i64 offset);
+
+/// For epoll_ctl(2): the fd that epoll can wait for in place of `fd` (itself, where it is none of ours), or
+/// -errno: EPERM for an object that nobody can wait for. The eventfd of a ring buffer or perf event is one
+/// for all fds of that object.
+[[nodiscard]] int epoll_stand_in(int fd, bool add);
+/// Before any epoll_wait(2): makes the stand-ins readable only where there is something to consume.
+void settle_epoll();
+
+/// perf_event_open(2) for PERF_TYPE_SOFTWARE, PERF_COUNT_SW_BPF_OUTPUT: a new fd, or -errno.
+[[nodiscard]] long open_perf_event(const void* attributes, i32 pid, i32 cpu, i32 group, u64 flags);
+/// ioctl(2) of a perf event's fd (ENABLE, DISABLE, ID): 0 or -errno; no value if the fd is none.
+[[nodiscard]] std::optional<int> control_perf_event(int fd, unsigned long request, unsigned long argument);
 
 } // namespace xdplane

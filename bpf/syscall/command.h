@@ -16,9 +16,6 @@
 /// Inside of bpf_syscall(): what the commands share.
 namespace xdplane {
 
-/// Linux's internal "not supported", which bpf(2) lets escape.
-inline constexpr int kNotSupported = 524;
-
 /// One call: the attributes, copied and zero-extended, and where the caller's are.
 struct Call {
     bpf_attr attr;
@@ -44,9 +41,17 @@ long map_delete_elem(Call&);
 long map_get_next_key(Call&);
 long map_lookup_and_delete_elem(Call&);
 long map_freeze(Call&);
+// map_batch.cpp
+long map_lookup_batch(Call&);
+long map_lookup_and_delete_batch(Call&);
+long map_update_batch(Call&);
+long map_delete_batch(Call&);
 // prog_load.cpp
 long prog_load(Call&);
 long prog_bind_map(Call&);
+// pins.cpp
+long obj_pin(Call&);
+long obj_get(Call&);
 // test_run.cpp
 long prog_test_run(Call&);
 // btf_load.cpp
@@ -59,6 +64,14 @@ long btf_get_next_id(Call&);
 long prog_get_fd_by_id(Call&);
 long map_get_fd_by_id(Call&);
 long btf_get_fd_by_id(Call&);
+
+/// A map type whose values have fds in them (fd_values.cpp): how bpf(2) stores one. 0 or -errno.
+struct FdValues {
+    u32 type;
+    long (*store)(Map& map, const u8* key, const u8* value, u64 flags);
+};
+/// Null for other types.
+[[nodiscard]] const FdValues* find_fd_values(u32 type);
 
 /// Pointers in attributes are addresses of this process.
 template<class T = u8>
@@ -95,9 +108,10 @@ struct UserLog {
     /// The rules of Linux 6.4 on: a level without a buffer is fine, a buffer without a level is not.
     [[nodiscard]] bool valid() const;
     /// Copies the text with its NUL. If it does not fit the last part of it is kept (with BPF_LOG_FIXED, 8,
-    /// the first), and the answer is -ENOSPC.
-    [[nodiscard]] int write(std::string_view text) const;
-    [[nodiscard]] u32 verifier_level() const { return level & 7; }
+    /// the first), and the answer is -ENOSPC: also if it was too long, `peak`, and got shorter. What is
+    /// before `begin` was lost then.
+    [[nodiscard]] int write(std::string_view text, u64 begin = 0, u64 peak = 0) const;
+    [[nodiscard]] u32 verifier_level() const { return level & 15; }
 };
 
 /// What is known of a loaded program besides the Program: it lives as long as that does.

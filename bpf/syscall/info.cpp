@@ -65,6 +65,7 @@ long map_info(const Call& call, const Map& map) {
     info.value_size = spec.value_size;
     info.max_entries = spec.max_entries;
     info.map_flags = spec.flags;
+    info.map_extra = spec.map_extra;
     copy_name(info.name, spec.name);
     if (spec.btf) {
         info.btf_id = ObjectTable::instance().id_of(spec.btf.get());

@@ -1,62 +1,63 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Copyright (c) 2026, the xdplane authors
+#include <array>
 #include <cinttypes>
 #include <cstdio>
 #include <fcntl.h>
 #include <memory>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <unistd.h>
 #include <vector>
 
-#include "bpf/maps/prog_array.h"
 #include "bpf/syscall/bpf_system.h"
 #include "bpf/syscall/command.h"
+#include "bpf/syscall/map_values.h"
 
 namespace xdplane {
 
 namespace {
 
-struct Access {
-    bool read;
-    bool write;
-};
+/// Types that Linux takes no BTF for (libbpf then asks without).
+constexpr std::array<u32, 9> kWithoutBtf = {
+    BPF_MAP_TYPE_PERF_EVENT_ARRAY, BPF_MAP_TYPE_ARRAY_OF_MAPS, BPF_MAP_TYPE_HASH_OF_MAPS,
+    BPF_MAP_TYPE_DEVMAP,           BPF_MAP_TYPE_DEVMAP_HASH,   BPF_MAP_TYPE_CPUMAP,
+    BPF_MAP_TYPE_XSKMAP,           BPF_MAP_TYPE_SOCKMAP,       BPF_MAP_TYPE_SOCKHASH};
 
-/// What the caller may do with a map: the fd's mode, and no writes once it is frozen.
-Access access_of(const Map& map, int mode) { return {mode != O_WRONLY, mode != O_RDONLY && !map.frozen()}; }
-
-struct Target {
-    std::shared_ptr<Map> map;
-    Access access;
-};
-
-Result<Target> target(u32 fd) {
-    int mode = O_RDWR;
-    auto map = object_from_fd<Map>(static_cast<i32>(fd), &mode);
-    if (!map) return fail(std::move(map.error()));
-    const Access access = access_of(**map, mode);
-    return Target{std::move(*map), access};
-}
-
-ProgArray* as_prog_array(Map& map) {
-    return map.spec().type == BPF_MAP_TYPE_PROG_ARRAY ? dynamic_cast<ProgArray*>(&map) : nullptr;
-}
-
-/// A key or value that the caller hands over: a copy, since other threads may write to it meanwhile.
-/// Maps without keys (queues) take none.
-Result<std::vector<u8>> copy_in(u64 address, u32 size) {
-    if (size == 0) {
-        if (address != 0) return fail(EINVAL, "key given where there is none");
-        return std::vector<u8>{};
+Result<> check_array_btf(const MapSpec& spec, bool keyless) {
+    const Btf& btf = *spec.btf;
+    if (keyless) {
+        // .data, .rodata, .bss: one value, described by a section.
+        if (spec.type != BPF_MAP_TYPE_ARRAY || spec.max_entries != 1 ||
+            btf.kind(spec.btf_value_type_id) != BtfKind::datasec)
+            return fail(EINVAL, "BTF without a key type is for global data only");
+        return {};
     }
-    if (address == 0) return fail(EFAULT, "null pointer");
-    const u8* from = user_pointer<const u8>(address);
-    return std::vector<u8>(from, from + size);
+    const u32 key = btf.resolve(spec.btf_key_type_id);
+    if (btf.kind(key) != BtfKind::int_ || btf.integer(key).bits != 32 || btf.integer(key).offset != 0)
+        return fail(EINVAL, "BTF key type of an array is not a 32-bit integer");
+    return {};
 }
 
-u32 index_of(const std::vector<u8>& key) {
-    u32 index = 0;
-    std::memcpy(&index, key.data(), std::min(key.size(), sizeof index));
-    return index;
+bool is_integer(const Btf& btf, u32 type, u32 bits) {
+    const u32 number = btf.resolve(type);
+    return btf.kind(number) == BtfKind::int_ && btf.integer(number).bits == bits &&
+           btf.integer(number).offset == 0 && btf.size_of(number) == bits / 8;
+}
+
+/// The id of a cgroup, or struct bpf_cgroup_storage_key.
+Result<> check_storage_btf(const MapSpec& spec) {
+    const Btf& btf = *spec.btf;
+    bool good = is_integer(btf, spec.btf_key_type_id, 64);
+    if (spec.key_size == sizeof(bpf_cgroup_storage_key)) {
+        const u32 key = btf.resolve(spec.btf_key_type_id);
+        const auto members = btf.members(key);
+        good = btf.kind(key) == BtfKind::struct_ && members.size() == 2 &&
+               is_integer(btf, members[0].type, 64) && members[0].bit_offset == 0 &&
+               is_integer(btf, members[1].type, 32) && members[1].bit_offset == 64;
+    }
+    if (!good) return fail(EINVAL, "BTF key type of a cgroup storage is not that of its keys");
+    return {};
 }
 
 /// Linux's order: the type's own checks first, then what BTF says of key and value.
@@ -69,22 +70,20 @@ Result<> check_btf(const Map& map) {
         return fail(EINVAL, "BTF key type does not have the size of the key");
     if (btf.size_of(spec.btf_value_type_id) != spec.value_size)
         return fail(EINVAL, "BTF value type does not have the size of the value");
-    const bool array = spec.type == BPF_MAP_TYPE_ARRAY || spec.type == BPF_MAP_TYPE_PERCPU_ARRAY;
-    if (array && keyless) {
-        // .data, .rodata, .bss: one value, described by a section.
-        if (spec.type != BPF_MAP_TYPE_ARRAY || spec.max_entries != 1 ||
-            btf.kind(spec.btf_value_type_id) != BtfKind::datasec)
-            return fail(EINVAL, "BTF without a key type is for global data only");
+    if (map.ops().without_btf || std::ranges::find(kWithoutBtf, spec.type) != kWithoutBtf.end())
+        return fail(kNotSupported, "a map of this type has no BTF types");
+    if (spec.type == BPF_MAP_TYPE_ARRAY || spec.type == BPF_MAP_TYPE_PERCPU_ARRAY ||
+        spec.type == BPF_MAP_TYPE_SK_STORAGE)
+        return check_array_btf(spec, keyless);
+    if (spec.type == BPF_MAP_TYPE_BLOOM_FILTER) {
+        if (!keyless) return fail(EINVAL, "a bloom filter has no BTF key type");
         return {};
     }
     if (keyless) return fail(EINVAL, "BTF key type is missing");
-    if (array) {
-        const u32 key = btf.resolve(spec.btf_key_type_id);
-        if (btf.kind(key) != BtfKind::int_ || btf.integer(key).bits != 32 || btf.integer(key).offset != 0)
-            return fail(EINVAL, "BTF key type of an array is not a 32-bit integer");
-    } else if (spec.type == BPF_MAP_TYPE_PROG_ARRAY) {
-        return fail(kNotSupported, "a program array has no BTF types");
-    }
+    if (spec.type == BPF_MAP_TYPE_CGROUP_STORAGE || spec.type == BPF_MAP_TYPE_PERCPU_CGROUP_STORAGE)
+        return check_storage_btf(spec);
+    if (spec.type == BPF_MAP_TYPE_LPM_TRIE && btf.kind(btf.resolve(spec.btf_key_type_id)) != BtfKind::struct_)
+        return fail(EINVAL, "BTF key type of a trie is not a struct");
     return {};
 }
 
@@ -95,7 +94,7 @@ bool has_writable_mapping(const Map& map) {
     const std::unique_ptr<std::FILE, int (*)(std::FILE*)> maps(std::fopen("/proc/self/maps", "re"),
                                                                &std::fclose);
     if (!maps) return false;
-    const u8* own = map.ops().direct_value ? map.ops().direct_value(const_cast<Map&>(map)) : nullptr;
+    const auto own = map.own_pages();
     char line[512];
     while (std::fgets(line, sizeof line, maps.get()) != nullptr) {
         u64 begin = 0;
@@ -105,30 +104,16 @@ bool has_writable_mapping(const Map& map) {
         if (std::sscanf(line, "%" SCNx64 "-%" SCNx64 " %4s %*x %*x:%*x %" SCNu64, &begin, &end, modes,
                         &inode) != 4)
             continue;
-        const auto address = reinterpret_cast<u64>(own);
-        if (inode == st.st_ino && modes[1] == 'w' && modes[3] == 's' && !(address >= begin && address < end))
-            return true;
+        const auto first = reinterpret_cast<u64>(own.data());
+        const bool ours = begin >= first && end <= first + own.size();
+        if (inode == st.st_ino && modes[1] == 'w' && modes[3] == 's' && !ours) return true;
     }
     return false;
 }
 
-long update_prog_array(ProgArray& array, u32 index, const std::vector<u8>& value, u64 flags) {
-    if (flags != BPF_ANY) return -EINVAL;
-    if (index >= array.count()) return -E2BIG;
-    auto program = object_from_fd<const Program>(static_cast<i32>(index_of(value)));
-    if (!program) return -program.error().code;
-    if (!array.compatible({(*program)->parts().type->type, (*program)->parts().jit})) return -EINVAL;
-    return array.set(index, std::move(*program));
-}
-
-int lookup_value(Map& map, const std::vector<u8>& key, void* value, u64 flags) {
-    if (ProgArray* array = as_prog_array(map)) {
-        const auto program = array->get(index_of(key));
-        if (!program) return -ENOENT;
-        std::memcpy(value, &program->id, sizeof program->id);
-        return 0;
-    }
-    return map.ops().copy_value ? map.ops().copy_value(map, key.data(), value, flags) : -kNotSupported;
+bool node_online(u32 node) {
+    return node == ~u32{0} || node == 0 ||
+           ::access(fmt::format("/sys/devices/system/node/node{}", node).c_str(), F_OK) == 0;
 }
 
 } // namespace
@@ -140,7 +125,7 @@ long map_create(Call& call) {
     if (a.btf_key_type_id != 0 && a.btf_value_type_id == 0) return -EINVAL;
     if (a.map_type != BPF_MAP_TYPE_BLOOM_FILTER && a.map_extra != 0) return -EINVAL;
     if ((a.map_flags & kModes) == kModes) return -EINVAL;
-    if ((a.map_flags & BPF_F_NUMA_NODE) != 0 && a.numa_node != ~u32{0} && a.numa_node != 0) return -EINVAL;
+    if ((a.map_flags & BPF_F_NUMA_NODE) != 0 && !node_online(a.numa_node)) return -EINVAL;
     if (a.map_ifindex != 0) return -EINVAL; // no hardware to offload to
     const auto name = object_name(a.map_name);
     MapSpec spec{.type = a.map_type,
@@ -151,7 +136,16 @@ long map_create(Call& call) {
                  .name = name.value_or(""),
                  .btf_key_type_id = a.btf_key_type_id,
                  .btf_value_type_id = a.btf_value_type_id,
-                 .btf = nullptr};
+                 .btf = nullptr,
+                 .map_extra = a.map_extra,
+                 .numa_node = a.numa_node};
+    if (a.map_type == BPF_MAP_TYPE_ARRAY_OF_MAPS || a.map_type == BPF_MAP_TYPE_HASH_OF_MAPS) {
+        auto inner = object_from_fd<Map>(static_cast<i32>(a.inner_map_fd));
+        if (inner)
+            spec.inner = std::move(*inner);
+        else
+            spec.inner_error = inner.error().code;
+    }
     Result<std::shared_ptr<const Btf>> btf;
     if (a.btf_value_type_id != 0) {
         btf = object_from_fd<const Btf>(static_cast<i32>(a.btf_fd));
@@ -174,14 +168,22 @@ long map_create(Call& call) {
 long map_lookup_elem(Call& call) {
     const bpf_attr& a = call.attr;
     if ((a.flags & ~u64{BPF_F_LOCK}) != 0) return -EINVAL;
-    const auto t = target(a.map_fd);
+    const auto t = map_access(a.map_fd);
     if (!t) return -t.error().code;
-    if (!t->access.read) return -EPERM;
-    if ((a.flags & BPF_F_LOCK) != 0) return -EINVAL; // no map has a lock in its values
+    if (!t->read) return -EPERM;
+    if (lacks_lock(*t->map, a.flags)) return -EINVAL;
     const auto key = copy_in(a.key, t->map->spec().key_size);
     if (!key) return -key.error().code;
     std::vector<u8> value(t->map->syscall_value_size());
-    if (const int error = lookup_value(*t->map, *key, value.data(), a.flags); error != 0) return error;
+    const bool asks = t->map->spec().type == BPF_MAP_TYPE_BLOOM_FILTER;
+    if (asks) {
+        // The value is the question; the error is the answer.
+        auto given = copy_in(a.value, t->map->spec().value_size);
+        if (!given) return -given.error().code;
+        value = std::move(*given);
+    }
+    if (const int error = load_value(*t->map, key->data(), value.data(), a.flags); error != 0 || asks)
+        return error;
     if (a.value == 0) return -EFAULT;
     std::memcpy(user_pointer(a.value), value.data(), value.size());
     return 0;
@@ -189,37 +191,33 @@ long map_lookup_elem(Call& call) {
 
 long map_update_elem(Call& call) {
     const bpf_attr& a = call.attr;
-    const auto t = target(a.map_fd);
+    const auto t = map_access(a.map_fd);
     if (!t) return -t.error().code;
-    if (!t->access.write) return -EPERM;
-    if ((a.flags & BPF_F_LOCK) != 0) return -EINVAL;
+    if (!t->write) return -EPERM;
+    if (lacks_lock(*t->map, a.flags)) return -EINVAL;
     const auto key = copy_in(a.key, t->map->spec().key_size);
     if (!key) return -key.error().code;
-    if (a.value == 0) return -EFAULT;
-    const auto value = copy_in(a.value, t->map->syscall_value_size());
+    const u32 value_size = t->map->syscall_value_size();
+    if (a.value == 0 && value_size != 0) return -EFAULT;
+    const auto value = copy_in(value_size != 0 ? a.value : 0, value_size);
     if (!value) return -value.error().code;
-    if (ProgArray* array = as_prog_array(*t->map))
-        return update_prog_array(*array, index_of(*key), *value, a.flags);
-    const MapOps& ops = t->map->ops();
-    return ops.store_value ? ops.store_value(*t->map, key->data(), value->data(), a.flags) : -kNotSupported;
+    return store_value(*t->map, key->data(), value->data(), a.flags);
 }
 
 long map_delete_elem(Call& call) {
-    const auto t = target(call.attr.map_fd);
+    const auto t = map_access(call.attr.map_fd);
     if (!t) return -t.error().code;
-    if (!t->access.write) return -EPERM;
+    if (!t->write) return -EPERM;
     const auto key = copy_in(call.attr.key, t->map->spec().key_size);
     if (!key) return -key.error().code;
-    if (ProgArray* array = as_prog_array(*t->map)) return array->erase(index_of(*key));
-    const MapOps& ops = t->map->ops();
-    return ops.erase ? ops.erase(*t->map, key->data()) : -kNotSupported;
+    return erase_value(*t->map, key->data());
 }
 
 long map_get_next_key(Call& call) {
     const bpf_attr& a = call.attr;
-    const auto t = target(a.map_fd);
+    const auto t = map_access(a.map_fd);
     if (!t) return -t.error().code;
-    if (!t->access.read) return -EPERM;
+    if (!t->read) return -EPERM;
     const u32 size = t->map->spec().key_size;
     std::vector<u8> key;
     if (a.key != 0) {
@@ -227,10 +225,8 @@ long map_get_next_key(Call& call) {
         if (!copy) return -copy.error().code;
         key = std::move(*copy);
     }
-    const MapOps& ops = t->map->ops();
-    if (ops.next_key == nullptr) return -kNotSupported;
     std::vector<u8> next(size);
-    if (const int error = ops.next_key(*t->map, a.key != 0 ? key.data() : nullptr, next.data()); error != 0)
+    if (const int error = next_key(*t->map, a.key != 0 ? key.data() : nullptr, next.data()); error != 0)
         return error;
     if (a.next_key == 0) return -EFAULT;
     std::memcpy(user_pointer(a.next_key), next.data(), next.size());
@@ -240,29 +236,27 @@ long map_get_next_key(Call& call) {
 long map_lookup_and_delete_elem(Call& call) {
     const bpf_attr& a = call.attr;
     if ((a.flags & ~u64{BPF_F_LOCK}) != 0) return -EINVAL;
-    const auto t = target(a.map_fd);
+    const auto t = map_access(a.map_fd);
     if (!t) return -t.error().code;
-    if (!t->access.read || !t->access.write) return -EPERM;
-    if ((a.flags & BPF_F_LOCK) != 0) return -EINVAL;
+    if (!t->read || !t->write) return -EPERM;
+    if (lacks_lock(*t->map, a.flags)) return -EINVAL;
     const auto key = copy_in(a.key, t->map->spec().key_size);
     if (!key) return -key.error().code;
     const MapOps& ops = t->map->ops();
-    const u32 type = t->map->spec().type;
-    const bool hash = type == BPF_MAP_TYPE_HASH || type == BPF_MAP_TYPE_PERCPU_HASH ||
-                      type == BPF_MAP_TYPE_LRU_HASH || type == BPF_MAP_TYPE_LRU_PERCPU_HASH;
-    if (!hash || ops.copy_value == nullptr || ops.erase == nullptr) return -kNotSupported;
+    if (t->map->spec().type == BPF_MAP_TYPE_STACK_TRACE) return -ENOENT; // there never is one
+    if (ops.take_value == nullptr) return -kNotSupported;
     std::vector<u8> value(t->map->syscall_value_size());
-    if (const int error = ops.copy_value(*t->map, key->data(), value.data(), 0); error != 0) return error;
-    if (const int error = ops.erase(*t->map, key->data()); error != 0) return error;
+    if (const int error = ops.take_value(*t->map, key->data(), value.data(), a.flags); error != 0)
+        return error;
     if (a.value == 0) return -EFAULT;
     std::memcpy(user_pointer(a.value), value.data(), value.size());
     return 0;
 }
 
 long map_freeze(Call& call) {
-    const auto t = target(call.attr.map_fd);
+    const auto t = map_access(call.attr.map_fd);
     if (!t) return -t.error().code;
-    if (!t->access.write) return -EPERM; // frozen already, too
+    if (!t->write) return -EPERM; // frozen already, too
     if (has_writable_mapping(*t->map)) return -EBUSY;
     t->map->freeze();
     return 0;

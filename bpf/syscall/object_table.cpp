@@ -2,6 +2,7 @@
 // Copyright (c) 2026, the xdplane authors
 #include "bpf/syscall/object_table.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdlib>
 #include <dirent.h>
@@ -12,7 +13,7 @@
 #include <unistd.h>
 #include <vector>
 
-#include "bpf/maps/prog_array.h"
+#include "bpf/syscall/pins.h"
 
 namespace xdplane {
 
@@ -38,6 +39,7 @@ const char* file_name(const ObjectRef& object) {
     switch (object.index()) {
     case 1: return "bpf-map";
     case 2: return "bpf-prog";
+    case 4: return "perf_event";
     default: return "bpf-btf";
     }
 }
@@ -56,7 +58,9 @@ bool ObjectTable::same_file(int fd, const File& file, ino_t inode) {
 
 int ObjectTable::storage_fd(const ObjectRef& object) {
     const auto* map = std::get_if<std::shared_ptr<Map>>(&object);
-    return map ? (*map)->storage_fd() : -1;
+    if (map) return (*map)->storage_fd();
+    const auto* event = std::get_if<std::shared_ptr<PerfEvent>>(&object);
+    return event ? (*event)->storage_fd() : -1;
 }
 
 int ObjectTable::open(const ObjectRef& object, int access) {
@@ -112,6 +116,11 @@ ObjectRef ObjectTable::find(int fd, int* access) {
     }
     if (access) *access = static_cast<int>(::syscall(SYS_fcntl, fd, F_GETFL)) & O_ACCMODE;
     return it->second.object;
+}
+
+bool ObjectTable::has_fd(const ObjectRef& object) {
+    const std::lock_guard guard(lock_);
+    return std::ranges::any_of(files_, [&](const auto& row) { return row.second.object == object; });
 }
 
 /// Looks for an fd on the file that we have not seen: dup'ed by code that is not wrapped, or received.
@@ -234,8 +243,9 @@ std::shared_ptr<const Btf> ObjectTable::btf_by_id(u32 id) {
 }
 
 void release_object(ObjectRef object) {
-    if (const auto* map = std::get_if<std::shared_ptr<Map>>(&object))
-        if (auto* array = dynamic_cast<ProgArray*>(map->get())) array->clear();
+    if (std::holds_alternative<std::monostate>(object) || PinTable::instance().holds(object)) return;
+    if (const auto* map = std::get_if<std::shared_ptr<Map>>(&object)) (*map)->last_fd_closed();
+    if (const auto* event = std::get_if<std::shared_ptr<PerfEvent>>(&object)) (*event)->wakeup().disarm();
 }
 
 } // namespace xdplane

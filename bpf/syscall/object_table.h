@@ -12,13 +12,14 @@
 #include "bpf/base/result.h"
 #include "bpf/btf/btf.h"
 #include "bpf/maps/map.h"
+#include "bpf/maps/perf_event.h"
 #include "bpf/prog/program.h"
 
 namespace xdplane {
 
 /// A reference to any object of bpf(2).
 using ObjectRef = std::variant<std::monostate, std::shared_ptr<Map>, std::shared_ptr<const Program>,
-                               std::shared_ptr<const Btf>>;
+                               std::shared_ptr<const Btf>, std::shared_ptr<PerfEvent>>;
 
 /// Objects by fd and by id.
 ///
@@ -37,6 +38,9 @@ public:
     int open(const ObjectRef& object, int access);
     /// What the fd names; monostate if it is none of ours. `access`, if given, gets the fd's O_ACCMODE.
     ObjectRef find(int fd, int* access = nullptr);
+
+    /// True if an fd names it.
+    [[nodiscard]] bool has_fd(const ObjectRef& object);
 
     /// For whoever closes an fd, right before it does. The returned reference is to be dropped after closing.
     [[nodiscard]] ObjectRef closing(int fd);
@@ -91,8 +95,8 @@ private:
     Ids<const Btf> btfs_;
 };
 
-/// What Linux does when the last user-space reference to an object goes: a prog array lets go of its
-/// programs. Then drops the reference.
+/// For an object whose last fd is gone: if no pin names it either, it does what Linux does when the last
+/// user-space reference goes (a prog array lets go of its programs). Then drops the reference.
 void release_object(ObjectRef object);
 
 } // namespace xdplane

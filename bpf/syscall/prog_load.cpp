@@ -10,6 +10,7 @@
 #include "bpf/jit/jit.h"
 #include "bpf/syscall/bpf_system.h"
 #include "bpf/syscall/command.h"
+#include "bpf/syscall/load_report.h"
 #include "bpf/syscall/prog_tag.h"
 #include "bpf/verifier/verifier.h"
 
@@ -33,6 +34,15 @@ bool gpl_compatible(std::string_view license) {
                                            "Dual BSD/GPL", "Dual MIT/GPL", "Dual MPL/GPL"};
     return std::ranges::find(kNames, license) != std::end(kNames);
 }
+
+u64 now_ns(clockid_t clock) {
+    timespec now{};
+    ::clock_gettime(clock, &now);
+    return static_cast<u64>(now.tv_sec) * 1'000'000'000 + static_cast<u64>(now.tv_nsec);
+}
+
+/// log_true_size, behind core_relo_rec_size: younger than the headers of some systems.
+constexpr std::size_t kLogTrueSize = offsetof(bpf_attr, core_relo_rec_size) + sizeof(u32);
 
 std::string license_of(const char* license) {
     constexpr std::size_t kLongest = 127;
@@ -95,8 +105,10 @@ Result<> Load::check_attributes() {
     if (attr_.insn_cnt == 0 || attr_.insn_cnt > kMaxInsns)
         return fail(E2BIG, "{} instructions", attr_.insn_cnt);
     if (attr_.attach_prog_fd != 0 || attr_.attach_btf_id != 0) return fail(EINVAL, "nothing to attach to");
-    request_.type = find_program_type(attr_.prog_type);
+    request_.type = find_program_type(attr_.prog_type, attr_.expected_attach_type);
     if (request_.type == nullptr) return fail(EINVAL, "unknown program type {}", attr_.prog_type);
+    if (!request_.type->allows_attach_type(attr_.expected_attach_type))
+        return fail(EINVAL, "no such expected_attach_type {}", attr_.expected_attach_type);
     if ((attr_.prog_flags & BPF_F_SLEEPABLE) != 0) return fail(EINVAL, "this program type cannot sleep");
     if (attr_.prog_ifindex != 0) return fail(EINVAL, "no hardware to offload to");
     if (auto r = copy_insns(); !r) return r;
@@ -188,7 +200,15 @@ Result<std::shared_ptr<Program>> Load::run(VerifierLog& log) {
             return fail(EFAULT, "fd_array does not reach index {}", index);
         return object_from_fd<Map>(fd);
     };
+    request_.privileged = !unprivileged();
+    LoadReport report{.name = name_, .insns = request_.insns.size()};
+    const u64 start = now_ns(CLOCK_MONOTONIC);
     auto verified = verify(std::move(request_), log);
+    report.verify_ns = now_ns(CLOCK_MONOTONIC) - start;
+    report.accepted = verified.has_value();
+    report.stats = log.stats;
+    report.explanation = log.explanation;
+    LoadWatch::report(std::move(report));
     if (!verified) return fail(std::move(verified.error()));
     describe(*verified, parts);
     parts.maps = verified->maps();
@@ -205,9 +225,7 @@ Result<std::shared_ptr<Program>> Load::run(VerifierLog& log) {
     } else {
         parts.executable = interpret(std::move(*lowered));
     }
-    timespec now{};
-    ::clock_gettime(CLOCK_BOOTTIME, &now);
-    parts.loaded_at_ns = static_cast<u64>(now.tv_sec) * 1'000'000'000 + static_cast<u64>(now.tv_nsec);
+    parts.loaded_at_ns = now_ns(CLOCK_BOOTTIME);
     extras_->uid = ::getuid();
     extras_->expected_attach_type = attr_.expected_attach_type;
     return std::shared_ptr<Program>(new Program(std::move(parts)), ProgramDeleter{extras_});
@@ -230,9 +248,13 @@ long prog_load(Call& call) {
 
     VerifierLog log;
     log.level = user_log.verifier_level();
+    log.room = user_log.size;
     const auto program = load.run(log);
     if (!program && log.reason.empty()) log.text += program.error().message + "\n";
-    if (const int full = user_log.write(log.text); full != 0) return full;
+    const int full = user_log.write(log.text, log.begin, std::max<u64>(log.peak, log.text.size()));
+    if (user_log.level != 0)
+        call.put(kLogTrueSize, static_cast<u32>(std::max<u64>(log.peak, log.text.size()) + 1));
+    if (full != 0) return full;
     if (!program) return -program.error().code;
     ObjectTable::instance().add(*program);
     return ObjectTable::instance().open(std::shared_ptr<const Program>(*program), O_RDWR);

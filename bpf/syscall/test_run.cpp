@@ -3,23 +3,19 @@
 #include "bpf/syscall/test_run.h"
 
 #include <algorithm>
-#include <arpa/inet.h>
 #include <array>
 #include <chrono>
 #include <cstring>
 #include <linux/if_ether.h>
-#include <linux/if_packet.h>
 #include <sched.h>
 
 #include "bpf/base/reclaimer.h"
 #include "bpf/syscall/command.h"
+#include "bpf/syscall/test_context.h"
 
 namespace xdplane {
 
 namespace {
-
-constexpr u32 kSkbHeadroom = 64; // NET_SKB_PAD on x86-64
-constexpr u32 kLoopback = 1;     // ifindex: where Linux's test packets seem to come from
 
 /// A page for the packet: on the heap, so that the sanitizers watch its ends.
 struct alignas(kCacheLine) Frame {
@@ -49,71 +45,20 @@ private:
     int reader_;
 };
 
-template<class T>
-T context_from(std::span<const u8> bytes) {
-    T ctx{};
-    if (!bytes.empty()) std::memcpy(&ctx, bytes.data(), std::min(bytes.size(), sizeof ctx));
-    return ctx;
-}
-template<class T>
-void context_to(const T& ctx, std::vector<u8>& out) {
-    const auto* bytes = reinterpret_cast<const u8*>(&ctx);
-    out.assign(bytes, bytes + sizeof ctx);
-}
-
-/// eth_type_trans() of a packet that came in over the loopback device, whose address is all zeros.
-void classify(XdpBuff& packet, std::span<const u8> frame) {
-    u16 type = 0;
-    std::memcpy(&type, frame.data() + 12, sizeof type);
-    const bool raw_802_3 = frame.size() >= 16 && frame[14] == 0xff && frame[15] == 0xff;
-    if (ntohs(type) >= ETH_P_802_3_MIN)
-        packet.protocol = type;
-    else
-        packet.protocol = htons(raw_802_3 ? ETH_P_802_3 : ETH_P_802_2);
-    const auto target = frame.first(ETH_ALEN);
-    const auto all = [&](u8 byte) { return std::ranges::all_of(target, [&](u8 b) { return b == byte; }); };
-    packet.pkt_type = all(0)                 ? PACKET_HOST
-                      : all(0xff)            ? PACKET_BROADCAST
-                      : (target[0] & 1) != 0 ? PACKET_MULTICAST
-                                             : PACKET_OTHERHOST;
-}
-
-/// What a caller may set in __sk_buff, as byte ranges; the rest must be zero.
-bool skb_context_is_valid(const __sk_buff& ctx) {
-    struct Range {
-        std::size_t begin;
-        std::size_t end;
-    };
-    constexpr Range kSettable[] = {
-        {offsetof(__sk_buff, mark), offsetof(__sk_buff, mark) + 4},
-        {offsetof(__sk_buff, priority), offsetof(__sk_buff, priority) + 4},
-        {offsetof(__sk_buff, ingress_ifindex), offsetof(__sk_buff, ingress_ifindex) + 4},
-        {offsetof(__sk_buff, ifindex), offsetof(__sk_buff, ifindex) + 4},
-        {offsetof(__sk_buff, cb), offsetof(__sk_buff, cb) + sizeof ctx.cb},
-        {offsetof(__sk_buff, tstamp), offsetof(__sk_buff, tstamp) + 8},
-        {offsetof(__sk_buff, wire_len), offsetof(__sk_buff, wire_len) + 4},
-        {offsetof(__sk_buff, gso_segs), offsetof(__sk_buff, gso_segs) + 4},
-        {offsetof(__sk_buff, gso_size), offsetof(__sk_buff, gso_size) + 4},
-        {offsetof(__sk_buff, hwtstamp), offsetof(__sk_buff, hwtstamp) + 8},
-    };
-    const auto* bytes = reinterpret_cast<const u8*>(&ctx);
-    for (std::size_t i = 0; i < sizeof ctx; ++i) {
-        const bool settable =
-            std::ranges::any_of(kSettable, [&](const Range& r) { return i >= r.begin && i < r.end; });
-        if (!settable && bytes[i] != 0) return false;
-    }
-    return true;
-}
-
 } // namespace
 
-void TestRun::run(const Program& program, XdpBuff& packet) {
+Result<> TestRun::run(const Program& program, XdpBuff& packet) {
+    constexpr u32 loopback_mtu = 65536;
+    const RunGuard guard;
+    if (!guard.online()) return fail(EBUSY, "too many threads run programs");
+    t_run.mtu = loopback_mtu;
     repeat = std::max(repeat, 1U);
     const auto start = std::chrono::steady_clock::now();
     for (u32 i = 0; i < repeat; ++i) retval = program.run(packet);
     const auto spent =
         std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now() - start);
     duration_ns = static_cast<u32>(std::min<u64>(static_cast<u64>(spent.count()) / repeat, ~u32{0}));
+    return {};
 }
 
 Result<> TestRun::run_xdp(const Program& program) {
@@ -146,63 +91,14 @@ Result<> TestRun::run_xdp(const Program& program) {
     packet.data_end = packet.data_meta + size;
     packet.frame_end = start + kFrameSize - kFrameTail;
     packet.wire_len = packet.length();
-    packet.ingress_ifindex = md.ingress_ifindex != 0 ? md.ingress_ifindex : kLoopback;
+    packet.ingress_ifindex = md.ingress_ifindex != 0 ? md.ingress_ifindex : kTestLoopback;
     packet.rx_queue = md.rx_queue_index;
-    {
-        const RunGuard guard;
-        if (!guard.online()) return fail(EBUSY, "too many threads run programs");
-        run(program, packet);
-    }
+    if (auto done = run(program, packet); !done) return done;
     data_out.assign(packet.data_meta, packet.data_end);
     if (!ctx.empty() || want_ctx) {
         md.data = static_cast<u32>(packet.data - packet.data_meta);
         md.data_end = static_cast<u32>(packet.data_end - packet.data_meta);
         context_to(md, ctx_out);
-    }
-    return {};
-}
-
-Result<> TestRun::run_socket_filter(const Program& program) {
-    if (!tail_is_zero(ctx.data(), sizeof(__sk_buff), static_cast<u32>(ctx.size())))
-        return fail(E2BIG, "context is longer than struct __sk_buff");
-    auto skb = context_from<__sk_buff>(ctx);
-    const auto size = static_cast<u32>(data.size());
-    if (size < ETH_HLEN || size > kFrameSize - kSkbHeadroom - kFrameTail)
-        return fail(EINVAL, "packet of {} bytes cannot be test-run", size);
-    if (!skb_context_is_valid(skb)) return fail(EINVAL, "context sets fields that cannot be set");
-
-    const auto frame = std::make_unique<Frame>();
-    u8* start = frame->bytes.data();
-    std::memcpy(start + kSkbHeadroom, data.data(), size);
-    XdpBuff packet{};
-    packet.hard_start = start;
-    packet.data = start + kSkbHeadroom + ETH_HLEN;
-    packet.data_meta = packet.data;
-    packet.data_end = packet.data - ETH_HLEN + size;
-    packet.frame_end = start + kFrameSize - kFrameTail;
-    packet.wire_len = packet.length();
-    packet.ingress_ifindex = kLoopback;
-    packet.mark = skb.mark;
-    packet.priority = skb.priority;
-    packet.timestamp_ns = skb.tstamp;
-    std::memcpy(packet.cb, skb.cb, sizeof packet.cb);
-    classify(packet, data);
-    {
-        const RunGuard guard;
-        if (!guard.online()) return fail(EBUSY, "too many threads run programs");
-        run(program, packet);
-    }
-    // Linux hands out a blank link-layer header.
-    data_out.assign(ETH_HLEN, 0);
-    data_out.insert(data_out.end(), packet.data, packet.data_end);
-    if (!ctx.empty() || want_ctx) {
-        skb.mark = packet.mark;
-        skb.priority = packet.priority;
-        skb.ingress_ifindex = packet.ingress_ifindex;
-        skb.ifindex = packet.ingress_ifindex;
-        if (skb.wire_len == 0) skb.wire_len = size;
-        std::memcpy(skb.cb, packet.cb, sizeof packet.cb);
-        context_to(skb, ctx_out);
     }
     return {};
 }
@@ -223,10 +119,14 @@ long prog_test_run(Call& call) {
     if ((a.ctx_size_in != 0) != (a.ctx_in != 0) || (a.ctx_size_out != 0) != (a.ctx_out != 0)) return -EINVAL;
     const auto program = object_from_fd<const Program>(static_cast<i32>(a.prog_fd));
     if (!program) return -program.error().code;
-    const u32 type = (*program)->parts().type->type;
-    if (type != BPF_PROG_TYPE_XDP && type != BPF_PROG_TYPE_SOCKET_FILTER) return -kNotSupported;
-    if (type == BPF_PROG_TYPE_XDP && (a.flags & BPF_F_TEST_XDP_LIVE_FRAMES) != 0) return -kNotSupported;
-    if (a.flags != 0 || a.cpu != 0 || a.batch_size != 0) return -EINVAL;
+    const ProgramType& type = *(*program)->parts().type;
+    const bool xdp = type.type == BPF_PROG_TYPE_XDP;
+    if (!xdp && (type.use_bit & kUseSkb) == 0) return -kNotSupported;
+    // Live frames leave through devices of the kernel, of which there are none here.
+    if (xdp && (a.flags & BPF_F_TEST_XDP_LIVE_FRAMES) != 0) return -kNotSupported;
+    constexpr u32 csum_complete = 1U << 2; // BPF_F_TEST_SKB_CHECKSUM_COMPLETE, of Linux 6.15
+    if ((a.flags & ~(xdp ? 0 : csum_complete)) != 0 || a.batch_size != 0) return -EINVAL;
+    if (!xdp && a.cpu != 0) return -EINVAL; // Linux only looks at it here
     if (a.data_in == 0 && a.data_size_in >= ETH_HLEN) return -EFAULT;
 
     TestRun test;
@@ -235,7 +135,8 @@ long prog_test_run(Call& call) {
     test.repeat = a.repeat;
     test.want_ctx = a.ctx_out != 0;
     if (const auto extras = extras_of(*program)) test.expected_attach_type = extras->expected_attach_type;
-    const auto done = type == BPF_PROG_TYPE_XDP ? test.run_xdp(**program) : test.run_socket_filter(**program);
+    test.csum_complete = (a.flags & csum_complete) != 0;
+    const auto done = xdp ? test.run_xdp(**program) : test.run_skb(**program);
     if (!done) return -done.error().code;
 
     long result = copy_out(test.data_out, a.data_out, a.data_size_out);
