@@ -12,8 +12,6 @@
 namespace xdplane {
 namespace {
 
-constexpr std::size_t kChunk = 256 * 1024;
-
 std::unexpected<Error> system_error() { return fail(errno, "{}", std::strerror(errno)); }
 
 } // namespace
@@ -26,42 +24,59 @@ Result<CaptureBytes> CaptureBytes::open(const std::string& path) {
     struct stat status{};
     if (::fstat(fd, &status) != 0) return system_error();
     if (S_ISDIR(status.st_mode)) return fail(EISDIR, "{}", std::strerror(EISDIR));
-    // A file of /proc says that it has no bytes and has some: only a file with a size is mapped.
-    if (S_ISREG(status.st_mode) && status.st_size > 0 && path != "-") {
-        const auto size = static_cast<std::size_t>(status.st_size);
-        void* address = ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, fd, 0);
-        if (address != MAP_FAILED) {
-            bytes.mapping_ = Mapping(address, size);
-            ::madvise(address, size, MADV_SEQUENTIAL);
-            bytes.base_ = bytes.mapping_.data();
-            bytes.end_ = size;
-        }
+    // A file of /proc says that it has no bytes and has some: only a size that is one is believed. Standard
+    // input may stand anywhere in its file.
+    if (S_ISREG(status.st_mode) && path != "-") {
+        bytes.size_ = static_cast<u64>(status.st_size);
+        (void)::posix_fadvise(fd, 0, 0, POSIX_FADV_SEQUENTIAL);
     }
     return bytes;
 }
 
+void CaptureBytes::keep(std::size_t most) {
+    if (size_ > most || size_ <= window_) return;
+    window_ = static_cast<std::size_t>(size_);
+    buffer_.resize(window_);
+    base_ = buffer_.data();
+}
+
+void CaptureBytes::exchange(std::vector<u8>& buffer) {
+    if (kept()) return;
+    const std::size_t ahead = end_ - begin_;
+    if (buffer.size() < std::max(window_, ahead)) buffer.resize(std::max(window_, ahead));
+    if (ahead != 0) std::memcpy(buffer.data(), base_ + begin_, ahead);
+    buffer_.swap(buffer);
+    base_ = buffer_.data();
+    dropped_ += begin_;
+    begin_ = 0;
+    end_ = ahead;
+}
+
 bool CaptureBytes::rewind() {
-    if (!mapped()) {
+    if (!rewindable()) return false;
+    if (dropped_ != 0) {
         if (::lseek(fd_.get(), 0, SEEK_SET) != 0) return false;
         end_ = 0;
+        dropped_ = 0;
         eof_ = false;
     }
     begin_ = 0;
-    dropped_ = 0;
     return true;
 }
 
 const u8* CaptureBytes::refill(std::size_t size) {
-    if (begin_ != 0) {
+    if (begin_ != 0 && !kept()) {
         std::memmove(buffer_.data(), buffer_.data() + begin_, end_ - begin_);
         dropped_ += begin_;
         end_ -= begin_;
         begin_ = 0;
     }
-    while (end_ < size && !eof_ && read_error_ == 0) {
+    while (end_ - begin_ < size && !eof_ && read_error_ == 0) {
         // Grows with what has really arrived, never to a length that a hostile header claims.
-        if (buffer_.size() - end_ < kChunk) buffer_.resize(std::max(2 * buffer_.size(), end_ + kChunk));
-        const ssize_t got = ::read(fd_.get(), buffer_.data() + end_, buffer_.size() - end_);
+        const u64 ahead = size_ == 0 ? ~u64{0} : size_ - dropped_ - end_; // bytes of the file not yet read
+        if (buffer_.size() == end_ && ahead != 0) buffer_.resize(std::max(2 * buffer_.size(), window_));
+        const auto room = static_cast<std::size_t>(std::min<u64>(buffer_.size() - end_, ahead));
+        const ssize_t got = room == 0 ? 0 : ::read(fd_.get(), buffer_.data() + end_, room);
         if (got < 0)
             read_error_ = errno;
         else if (got == 0)
@@ -70,7 +85,7 @@ const u8* CaptureBytes::refill(std::size_t size) {
             end_ += static_cast<std::size_t>(got);
     }
     base_ = buffer_.data();
-    return end_ >= size ? base_ : nullptr;
+    return end_ - begin_ >= size ? base_ + begin_ : nullptr;
 }
 
 } // namespace xdplane

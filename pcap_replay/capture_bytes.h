@@ -4,51 +4,70 @@
 #include <string>
 #include <vector>
 
-#include "bpf/base/mapping.h"
 #include "bpf/base/result.h"
+#include "bpf/base/types.h"
 #include "bpf/base/unique_fd.h"
 
 namespace xdplane {
 
-/// The bytes of an input, front to back. A regular file is mapped: pointers into it stay valid for as long as
-/// this object lives, and nothing is copied. Anything else (a pipe, standard input, a device) is read through
-/// a buffer: pointers are valid until the next call of need(). One thread.
+/// The bytes of an input, front to back, read into a window that stays in the cache of the processor.
+///
+/// Files are read like pipes, and not mapped: a mapping costs a fault for every page or few, which is more
+/// than to copy the page; here the copy is what brings the bytes near. Memory stays bounded whatever the
+/// size of the input, and a file that becomes shorter meanwhile is a short read, not a signal. One thread.
 class CaptureBytes {
 public:
+    /// Bytes read at a time, and kept: below the second-level cache of any server processor of today.
+    static constexpr std::size_t kWindow = 256 * 1024;
+
     /// "-" is standard input. Errors name the reason, not the path.
     static Result<CaptureBytes> open(const std::string& path);
 
-    /// The next `size` bytes without consuming them; null if the input ends before. left() then says how many
-    /// there are.
+    /// The next `size` bytes without consuming them; null if the input ends before, and left() then says how
+    /// many there are. Pointers are valid until the next need() of more than left().
     [[nodiscard]] const u8* need(std::size_t size) {
         if (size <= end_ - begin_) [[likely]]
             return base_ + begin_;
-        return mapped() ? nullptr : refill(size);
+        return refill(size);
     }
-    /// Consumes bytes that need() has shown.
+    /// Consumes bytes that need() has shown, or that are within left().
     void skip(std::size_t size) { begin_ += size; }
-    /// Bytes known to be ahead: all of them after need() has returned null.
+    /// Bytes that can be had without reading: all that follow, after need() has returned null.
     [[nodiscard]] std::size_t left() const { return end_ - begin_; }
+    [[nodiscard]] const u8* front() const { return base_ + begin_; }
 
-    [[nodiscard]] bool mapped() const { return static_cast<bool>(mapping_); }
-    /// Bytes consumed, and bytes in all (0 where nobody knows).
+    /// Bytes consumed, and bytes in all (0 where nobody knows). No more than size() are read of a file that
+    /// grows meanwhile.
     [[nodiscard]] u64 offset() const { return dropped_ + begin_; }
-    [[nodiscard]] u64 size() const { return mapping_.size(); }
+    [[nodiscard]] u64 size() const { return size_; }
     /// errno of the read that failed; 0 if none did. EINTR: a signal asked to stop.
     [[nodiscard]] int read_error() const { return read_error_; }
+    /// The end came before size(): somebody has cut the file since it was opened.
+    [[nodiscard]] bool shrunk() const { return eof_ && size_ != 0 && dropped_ + end_ < size_; }
+
+    /// Whether rewind() can be expected to work.
+    [[nodiscard]] bool rewindable() const { return size_ != 0; }
     /// Back to the first byte. False where the input cannot go back.
     [[nodiscard]] bool rewind();
+    /// Keeps the whole input in memory if it is not longer than `most`: rewind() need not read again, and
+    /// pointers are valid for as long as this object lives. Call before the first exchange().
+    void keep(std::size_t most);
+    /// Reads on in another buffer and leaves this one, with all bytes that need() has shown, in its place.
+    /// What was read ahead goes along. Does nothing where pointers stay valid anyway.
+    void exchange(std::vector<u8>& buffer);
 
 private:
+    [[nodiscard]] bool kept() const { return size_ != 0 && size_ <= window_; }
     const u8* refill(std::size_t size);
 
     UniqueFd fd_;
-    Mapping mapping_;
-    std::vector<u8> buffer_; ///< streams only
+    std::vector<u8> buffer_;
     const u8* base_ = nullptr;
     std::size_t begin_ = 0;
     std::size_t end_ = 0;
-    u64 dropped_ = 0; ///< streams: bytes that have left the buffer
+    std::size_t window_ = kWindow;
+    u64 size_ = 0;
+    u64 dropped_ = 0; ///< bytes that have left the buffer
     int read_error_ = 0;
     bool eof_ = false;
 };

@@ -48,7 +48,7 @@ u64 to_nanoseconds(u64 stamp, u64 units, i64 offset_seconds) {
 const u8* CaptureReader::next_block(u32& type, u32& length) {
     const u8* start = bytes_.need(8);
     if (start == nullptr) {
-        if (bytes_.left() != 0 || bytes_.read_error() != 0) set_cut("a block header", 8);
+        if (bytes_.left() != 0 || bytes_.read_error() != 0 || bytes_.shrunk()) set_cut("a block header", 8);
         return nullptr;
     }
     type = get32(start);
@@ -111,7 +111,8 @@ bool CaptureReader::read_interface(const u8* block, u32 length) {
     Interface interface{.link_type = get16(block + 8),
                         .snaplen = get32(block + 12),
                         .units_per_second = 1'000'000,
-                        .offset_seconds = 0};
+                        .offset_seconds = 0,
+                        .unit_ns = 0};
     const u8* at = block + 16;
     const u8* end = block + length - 4;
     while (end - at >= 4) {
@@ -138,6 +139,8 @@ bool CaptureReader::read_interface(const u8* block, u32 length) {
         if (padded > end - at) break;
         at += padded;
     }
+    if (interface.offset_seconds == 0 && 1'000'000'000 % interface.units_per_second == 0)
+        interface.unit_ns = static_cast<u32>(1'000'000'000 / interface.units_per_second);
     interfaces_.push_back(interface);
     return true;
 }
@@ -176,7 +179,28 @@ bool CaptureReader::read_packet_block(u32 type, const u8* block, u32 length, Cap
     }
     packet.data = block + fixed;
     packet.link_type = interface.link_type;
+    packet.record = nullptr;
     return true;
+}
+
+std::size_t CaptureReader::read_enhanced(const u8* at, std::size_t left, CapturedPacket& packet) const {
+    constexpr u32 kFixed = 28; // bytes in front of the packet
+    if (left < kFixed + 4 || get32(at) != kEnhancedPacket) return 0;
+    const u32 length = get32(at + 4);
+    if (length < kFixed + 4 || length % 4 != 0 || length > left || get32(at + length - 4) != length) return 0;
+    const u32 number = get32(at + 8);
+    if (number >= interfaces_.size()) return 0;
+    const Interface& interface = interfaces_[number];
+    packet.captured = get32(at + 20);
+    packet.wire_len = get32(at + 24);
+    const u64 stamp = u64{get32(at + 12)} << 32 | get32(at + 16);
+    if (packet.captured > length - kFixed - 4 || interface.unit_ns == 0 ||
+        __builtin_mul_overflow(stamp, interface.unit_ns, &packet.timestamp_ns))
+        return 0;
+    packet.data = at + kFixed;
+    packet.link_type = interface.link_type;
+    packet.record = nullptr;
+    return length;
 }
 
 bool CaptureReader::next_pcapng(CapturedPacket& packet) {

@@ -52,6 +52,8 @@ void CaptureReader::set_cut(std::string_view what, u64 expected) {
         return; // a signal asked to stop: the end, and no damage
     else if (code != 0)
         error_ = Error{code, fmt::format("packet {}: {}", packets_, std::strerror(code))};
+    else if (bytes_.shrunk())
+        set_error("the file became shorter while it was read");
     else
         set_error(fmt::format("{} is cut: {} of {} bytes are there", what, bytes_.left(), expected));
 }
@@ -106,7 +108,6 @@ Result<> CaptureReader::read_pcap_header(u32 magic) {
         if (magic != known && other != known) continue;
         format_.swapped = magic != known;
         format_.nanoseconds = known == kMagicNanoseconds;
-        record_header_ = known == kMagicKuznetzov ? 24 : 16;
         const u8* header = bytes_.need(kHeader);
         if (header == nullptr)
             return fail(EINVAL, "the file header is cut: {} of {} bytes are there", bytes_.left(), kHeader);
@@ -114,15 +115,7 @@ Result<> CaptureReader::read_pcap_header(u32 magic) {
         const u16 minor = get16(header + 6);
         // Version 543 is AIX's name for 2.
         if (major != 2 && major != 543) return fail(EINVAL, "pcap version {}.{} is not known", major, minor);
-        // Before 2.3 the two lengths of a record stood the other way round; of 2.3 there are both kinds.
-        lengths_ = major == 543 ? Lengths::normal
-                   : minor < 3  ? Lengths::swapped
-                   : minor == 3 ? Lengths::maybe_swapped
-                                : Lengths::normal;
-        format_.link_type = get32(header + 20) & kLinkTypeMask;
-        longest_ = longest_packet(format_.link_type);
-        format_.snaplen = get32(header + 16);
-        if (format_.snaplen > longest_) format_.snaplen = 0;
+        describe_records(known == kMagicKuznetzov ? 24 : 16, major, minor, header);
         bytes_.skip(kHeader);
         return {};
     }
@@ -132,38 +125,52 @@ Result<> CaptureReader::read_pcap_header(u32 magic) {
                 first[1], first[2], first[3]);
 }
 
-bool CaptureReader::next_pcap(CapturedPacket& packet) {
+/// What the header of a pcap file says of its records.
+void CaptureReader::describe_records(u32 record_header, u16 major, u16 minor, const u8* header) {
+    format_.link_type = get32(header + 20) & kLinkTypeMask;
+    records_ = {.header = record_header,
+                .longest = longest_packet(format_.link_type),
+                .link_type = format_.link_type,
+                .fraction_ns = format_.nanoseconds ? 1U : 1000U,
+                .fractions = format_.nanoseconds ? 1'000'000'000U : 1'000'000U,
+                .swapped = format_.swapped};
+    // Before 2.3 the two lengths of a record stood the other way round; of 2.3 there are both kinds.
+    if (major != 543 && minor <= 3)
+        records_.lengths = minor < 3 ? PcapRecords::Lengths::swapped : PcapRecords::Lengths::maybe_swapped;
+    records_.plain = !format_.swapped && record_header == CapturedPacket::kRecordHeader &&
+                     records_.lengths == PcapRecords::Lengths::normal;
+    format_.snaplen = get32(header + 16);
+    if (format_.snaplen > records_.longest) format_.snaplen = 0;
+    records_.kept = format_.snaplen != 0 ? format_.snaplen : records_.longest;
+}
+
+bool CaptureReader::bring_record() {
     if (error_) return false;
-    const u8* record = bytes_.need(record_header_);
+    const u8* record = bytes_.need(records_.header);
     if (record == nullptr) {
-        if (bytes_.left() != 0 || bytes_.read_error() != 0) set_cut("the record header", record_header_);
+        if (bytes_.left() != 0 || bytes_.read_error() != 0 || bytes_.shrunk())
+            set_cut("the record header", records_.header);
         return false;
     }
-    u32 captured = get32(record + 8);
-    u32 wire_len = get32(record + 12);
-    if (lengths_ == Lengths::swapped || (lengths_ == Lengths::maybe_swapped && captured > wire_len))
-        std::swap(captured, wire_len);
-    if (captured > longest_) {
-        set_error(fmt::format("a record of {} bytes is impossible (the limit is {})", captured, longest_));
+    u32 captured;
+    u32 wire_len;
+    records_.sizes(record, captured, wire_len);
+    if (captured > records_.longest) {
+        set_error(
+            fmt::format("a record of {} bytes is impossible (the limit is {})", captured, records_.longest));
         return false;
     }
-    record = bytes_.need(std::size_t{record_header_} + captured);
-    if (record == nullptr) {
-        bytes_.skip(record_header_);
-        set_cut("the record", captured);
-        return false;
-    }
-    const u64 fraction = get32(record + 4);
-    packet.data = record + record_header_;
-    // Some old systems wrote more than the snapshot length that they declared; only that much counts.
-    packet.captured = format_.snaplen != 0 && captured > format_.snaplen ? format_.snaplen : captured;
-    packet.wire_len = wire_len;
-    packet.timestamp_ns =
-        get32(record) * u64{1'000'000'000} + (format_.nanoseconds ? fraction : fraction * 1000);
-    packet.link_type = format_.link_type;
-    bytes_.skip(std::size_t{record_header_} + captured);
-    ++packets_;
-    return true;
+    if (bytes_.need(std::size_t{records_.header} + captured) != nullptr) return true;
+    bytes_.skip(records_.header);
+    set_cut("the record", captured);
+    return false;
+}
+
+bool CaptureReader::next_pcap(CapturedPacket& packet) {
+    return pcap_burst(1, [&](const CapturedPacket& found) {
+               packet = found;
+               return true;
+           }) != 0;
 }
 
 } // namespace xdplane

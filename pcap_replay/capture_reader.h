@@ -8,10 +8,9 @@
 
 #include "bpf/base/result.h"
 #include "pcap_replay/capture_bytes.h"
+#include "pcap_replay/pcap_records.h"
 
 namespace xdplane {
-
-inline constexpr u32 kLinkEthernet = 1; ///< LINKTYPE_ETHERNET
 
 /// What a capture file says of all its packets, as far as it is known before the first of them.
 struct CaptureFormat {
@@ -22,20 +21,9 @@ struct CaptureFormat {
     u32 snaplen = 0; ///< 0: no limit given
 };
 
-/// One packet of a capture. `data` is valid for as long as the reader if reader.stable(), else until the next
-/// next().
-struct CapturedPacket {
-    const u8* data = nullptr;
-    u32 captured = 0; ///< bytes at data
-    u32 wire_len = 0; ///< bytes the packet had on the wire
-    u64 timestamp_ns = 0;
-    u32 link_type = kLinkEthernet;
-};
-
 /// Reads captures: pcap (micro- and nanoseconds, both byte orders, Kuznetzov's variant) and pcapng (sections,
 /// interfaces, enhanced, simple and obsolete packet blocks), as draft-ietf-opsawg-pcap and
-/// draft-ietf-opsawg-pcapng describe them. It reads what tcpdump -r reads, with the same packets; regular
-/// files are mapped, not copied.
+/// draft-ietf-opsawg-pcapng describe them. It reads what tcpdump -r reads, with the same packets.
 ///
 /// A file that is cut or damaged gives every whole packet before the damage; then next() returns false and
 /// error() names the packet, counted from 0 as everywhere in this project. One thread.
@@ -44,15 +32,24 @@ public:
     /// "-" is standard input. Errors are without the path.
     static Result<std::unique_ptr<CaptureReader>> open(const std::string& path);
 
-    /// False at the end, and at damage: then error() holds the reason.
+    /// False at the end, and at damage: then error() holds the reason. The packet is valid until the next
+    /// call that reads.
     [[nodiscard]] bool next(CapturedPacket& packet) {
         return format_.pcapng ? next_pcapng(packet) : next_pcap(packet);
     }
+    /// Gives up to `most` packets, all valid until the next call that reads, to `take(packet)`, which says
+    /// false for the last one that it wants. Returns how many it gave; 0 where next() would return false.
+    template<class Take>
+    u32 next_burst(u32 most, Take&& take);
     [[nodiscard]] const std::optional<Error>& error() const { return error_; }
 
     [[nodiscard]] const CaptureFormat& format() const { return format_; }
-    /// True if bytes of packets stay where they are until the reader is destroyed.
-    [[nodiscard]] bool stable() const { return bytes_.mapped(); }
+    /// Whether rewind() can be expected to work.
+    [[nodiscard]] bool rewindable() const { return bytes_.rewindable(); }
+    /// Keeps a capture of up to `most` bytes in memory, for rewind().
+    void keep(std::size_t most) { bytes_.keep(most); }
+    /// Reads on in another buffer, and leaves the one with the packets given so far in its place.
+    void exchange(std::vector<u8>& buffer) { bytes_.exchange(buffer); }
     /// Packets delivered since the start or the last rewind.
     [[nodiscard]] u64 packets() const { return packets_; }
     /// For progress: bytes consumed, and in all (0: unknown).
@@ -68,18 +65,30 @@ private:
         u32 snaplen;
         u64 units_per_second; ///< of stamps
         i64 offset_seconds;   ///< added to stamps
+        /// Nanoseconds of a unit, where stamps need no more than to be multiplied; else 0.
+        u32 unit_ns;
     };
 
     explicit CaptureReader(CaptureBytes bytes) : bytes_(std::move(bytes)) {}
     Result<> read_header();
     Result<> read_pcap_header(u32 magic);
+    void describe_records(u32 record_header, u16 major, u16 minor, const u8* header);
     bool next_pcap(CapturedPacket& packet);
+    /// Reads on until a whole record is at the front; false, perhaps with an error, if there is none.
+    bool bring_record();
+    template<class Take>
+    u32 pcap_burst(u32 most, Take&& take);
+    template<class Take>
+    u32 pcapng_burst(u32 most, Take&& take);
     bool next_pcapng(CapturedPacket& packet);
     /// The pcapng block at the front, whole and checked; null at the end or at damage.
     const u8* next_block(u32& type, u32& length);
     bool read_section(const u8* block, u32 length);
     bool read_interface(const u8* block, u32 length);
     bool read_packet_block(u32 type, const u8* block, u32 length, CapturedPacket& packet);
+    /// An ordinary enhanced packet block at `at`, of which `left` bytes are there. Returns its length, or 0
+    /// if it is anything else, which next_pcapng() has to look at.
+    [[nodiscard]] std::size_t read_enhanced(const u8* at, std::size_t left, CapturedPacket& packet) const;
     void peek_pcapng_format();
     void set_error(std::string message);
     void set_cut(std::string_view what, u64 expected);
@@ -91,14 +100,59 @@ private:
     CaptureFormat format_;
     std::optional<Error> error_;
     u64 packets_ = 0;
-    u32 record_header_ = 16; ///< pcap: bytes in front of each packet
-    u32 longest_ = 0;        ///< pcap: no record is longer
-    enum class Lengths : u8 {
-        normal,
-        swapped,
-        maybe_swapped
-    } lengths_ = Lengths::normal;       ///< old pcap versions
+    PcapRecords records_;
     std::vector<Interface> interfaces_; ///< pcapng: of the section
 };
+
+template<class Take>
+u32 CaptureReader::next_burst(u32 most, Take&& take) {
+    return format_.pcapng ? pcapng_burst(most, take) : pcap_burst(most, take);
+}
+
+template<class Take>
+u32 CaptureReader::pcap_burst(u32 most, Take&& take) {
+    u32 count = 0;
+    do {
+        // All of this in registers: `take` stores to memory of which the compiler knows nothing.
+        const PcapRecords records = records_;
+        const u8* at = bytes_.front();
+        std::size_t left = bytes_.left();
+        for (bool more = true; more && count < most;) {
+            CapturedPacket packet;
+            __builtin_prefetch(at + 512);
+            const std::size_t length = records.read(at, left, packet);
+            if (length == 0) break;
+            at += length;
+            left -= length;
+            ++count;
+            more = take(packet);
+        }
+        bytes_.skip(bytes_.left() - left);
+    } while (count == 0 && bring_record());
+    packets_ += count;
+    return count;
+}
+
+template<class Take>
+u32 CaptureReader::pcapng_burst(u32 most, Take&& take) {
+    CapturedPacket packet;
+    if (!next_pcapng(packet)) return 0;
+    u32 count = 1;
+    bool more = take(packet);
+    // The others are those that are whole in the window already: nothing moves under the first.
+    const u8* at = bytes_.front();
+    std::size_t left = bytes_.left();
+    while (more && count < most) {
+        const std::size_t length = read_enhanced(at, left, packet);
+        if (length == 0) break;
+        at += length;
+        left -= length;
+        ++count;
+        more = take(packet);
+    }
+    bytes_.skip(bytes_.left() - left);
+    packets_ += count - 1;
+    return count;
+}
 
 } // namespace xdplane

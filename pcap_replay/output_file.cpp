@@ -2,6 +2,7 @@
 // Copyright (c) 2026, the xdplane authors
 #include "pcap_replay/output_file.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <climits>
 #include <cstdlib>
@@ -82,12 +83,17 @@ void OutputFile::write_all(const u8* bytes, std::size_t size) {
 }
 
 void OutputFile::put_slow(const void* bytes, std::size_t size) {
-    write_all(buffer_.data(), used_);
+    const auto* from = static_cast<const u8*>(bytes);
+    // Small pieces fill the buffer up; what is left of a large one is written from where it is.
+    const std::size_t fits = std::min(size, buffer_.size() - used_);
+    std::memcpy(buffer_.data() + used_, from, fits);
+    write_all(buffer_.data(), used_ + fits);
     used_ = 0;
-    if (size >= buffer_.size())
-        write_all(static_cast<const u8*>(bytes), size);
-    else
-        put(bytes, size);
+    from += fits;
+    size -= fits;
+    if (size >= buffer_.size()) return write_all(from, size);
+    std::memcpy(buffer_.data(), from, size);
+    used_ = size;
 }
 
 Result<> OutputFile::flush() {

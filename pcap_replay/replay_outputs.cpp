@@ -32,37 +32,29 @@ Result<ReplayOutputs> ReplayOutputs::open(const ReplayOptions& options, const Ca
         if (!file) return fail(file.error(), options.per_packet);
         outputs.per_packet_.emplace(std::move(*file));
     }
+    for (u32 v = 0; v < kVerdicts; ++v)
+        outputs.wants_[v] = outputs.wants_lines() || outputs.by_verdict_[v] >= 0;
     return outputs;
 }
 
-Wanted ReplayOutputs::wanted() const {
-    Wanted wanted{.crc = per_packet_.has_value()};
-    for (u32 v = 0; v < kVerdicts; ++v) wanted.bytes[v] = by_verdict_[v] >= 0;
-    return wanted;
-}
-
-void ReplayOutputs::write_line(u64 index, const SlabItem& item) {
+void ReplayOutputs::write_line(u64 index, const JudgedPacket& packet) {
     char line[64];
-    const char* end = fmt::format_to(line, FMT_COMPILE("{}\t{}\t{}\t{:08x}\n"), index, item.value,
-                                     item.out_length, item.crc);
+    const char* end = fmt::format_to(line, FMT_COMPILE("{}\t{}\t{}\t{:08x}\n"), index, packet.value,
+                                     packet.length, packet.crc);
     per_packet_->put(line, static_cast<std::size_t>(end - line));
 }
 
-void ReplayOutputs::write(const Slab& slab) {
-    if (writers_.empty() && !per_packet_) return;
-    for (u32 i = 0; i < slab.count; ++i) {
-        const SlabItem& item = slab.items[i];
-        if (per_packet_) write_line(slab.first_index + i, item);
-        if (item.out == nullptr) continue;
-        // A program that makes a packet longer or shorter changes its length on the wire by as much, also
-        // where the capture holds only the packet's beginning.
-        u32 wire_len = item.wire_len;
-        if (item.out_length != item.captured)
-            wire_len = static_cast<u32>(
-                std::max(i64{item.wire_len} + item.out_length - item.captured, i64{item.out_length}));
-        writers_[static_cast<std::size_t>(by_verdict_[item.verdict])].write(item.out, item.out_length,
-                                                                            wire_len, item.timestamp_ns);
-    }
+void ReplayOutputs::write_packet(const JudgedPacket& packet) {
+    CaptureWriter& writer = writers_[static_cast<std::size_t>(by_verdict_[packet.verdict])];
+    if (packet.record != nullptr)
+        return writer.write_record(packet.record, CapturedPacket::kRecordHeader + packet.length);
+    // A program that makes a packet longer or shorter changes its length on the wire by as much, also where
+    // the capture holds only the packet's beginning.
+    u32 wire_len = packet.wire_len;
+    if (packet.length != packet.captured)
+        wire_len = static_cast<u32>(
+            std::max(i64{packet.wire_len} + packet.length - packet.captured, i64{packet.length}));
+    writer.write(packet.data, packet.length, wire_len, packet.timestamp_ns);
 }
 
 bool ReplayOutputs::failed() const {
