@@ -6,6 +6,7 @@
 #include <sstream>
 
 #include "bpf/jit/backend.h"
+#include "bpf/maps/run_ahead.h"
 #include "bpf/syscall/bpf_system.h"
 
 namespace xdplane::cli {
@@ -50,6 +51,18 @@ void use_engine(const std::string& name) {
         set_engine(Engine::interpreter);
     } else {
         throw UsageError(fmt::format("--engine {}: must be jit or interpreter", name));
+    }
+}
+
+void use_run_ahead(const std::string& mode) {
+    if (mode == "on") {
+        set_run_ahead(RunAhead::on);
+    } else if (mode == "off") {
+        set_run_ahead(RunAhead::off);
+    } else if (mode == "auto") {
+        set_run_ahead(RunAhead::automatic);
+    } else {
+        throw UsageError(fmt::format("--run-ahead {}: must be on, off or auto", mode));
     }
 }
 

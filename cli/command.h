@@ -52,11 +52,15 @@ int failed(const Error& error);
 
 /// The engine of programs loaded from now on: "jit" or "interpreter"; UsageError otherwise.
 void use_engine(const std::string& name);
+/// Run-ahead of all bursts from now on: "on", "off" or "auto"; UsageError otherwise.
+void use_run_ahead(const std::string& mode);
 
 int replay_command(const std::vector<std::string>& arguments);
 int run_command(const std::vector<std::string>& arguments);
+int ctl_command(const std::vector<std::string>& arguments);
 int verify_command(const std::vector<std::string>& arguments);
 int dump_command(const std::vector<std::string>& arguments);
+int bench_command(const std::vector<std::string>& arguments);
 int test_run_command(const std::vector<std::string>& arguments);
 
 } // namespace xdplane::cli

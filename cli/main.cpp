@@ -12,8 +12,10 @@ namespace {
 constexpr Command kCommands[] = {
     {"replay", "run the packets of captures through a chain of programs", replay_command},
     {"run", "filter packets between DPDK ports, until a signal", run_command},
+    {"ctl", "ask a running `run`, reload its configuration, roll back", ctl_command},
     {"verify", "say of every program of an object whether it is accepted", verify_command},
     {"dump", "show a program's instructions, as bytecode, lowered or as machine code", dump_command},
+    {"bench", "measure engines, and compare them with native code", bench_command},
     {"test-run", "run a program on one packet from a file", test_run_command},
 };
 

@@ -53,6 +53,7 @@ struct Arguments {
     std::string filter;
     std::string dump_maps;
     std::string engine;
+    std::string run_ahead;
     std::string clock;
     bool json = false;
     bool quiet = false;
@@ -90,8 +91,10 @@ bool parse(const Strings& words, Arguments& arguments) {
         ("map", po::value(&arguments.maps), "NAME=FILE, fill a map from JSON; may be repeated")     //
         ("dump-maps", po::value(&arguments.dump_maps), "write every map as JSON afterwards")        //
         ("per-packet", po::value(&replay.per_packet),
-         "TSV: index, return value, length and CRC-32C afterwards")                                        //
-        ("engine", po::value(&arguments.engine), "jit or interpreter; default: jit where there is one")    //
+         "TSV: index, return value, length and CRC-32C afterwards")                                     //
+        ("engine", po::value(&arguments.engine), "jit or interpreter; default: jit where there is one") //
+        ("run-ahead", po::value(&arguments.run_ahead)->default_value("auto"),
+         "fetch what lookups will need ahead of each burst: on, off or auto")                              //
         ("workers", po::value<std::string>()->default_value("1"), "threads; a pair of hosts stays on one") //
         ("loop", po::value<std::string>()->default_value("1"), "how often to read the inputs")             //
         ("clock", po::value(&arguments.clock)->default_value("capture"),
@@ -132,6 +135,7 @@ void check(Arguments& arguments) {
     if (std::count(arguments.inputs.begin(), arguments.inputs.end(), "-") > 1)
         throw UsageError("standard input is given twice");
     if (!arguments.engine.empty()) use_engine(arguments.engine);
+    use_run_ahead(arguments.run_ahead);
 }
 
 Result<std::vector<StageConfig>> stages_of(const Arguments& arguments) {
@@ -182,14 +186,6 @@ void stop_on_signals() {
     action.sa_flags = static_cast<int>(SA_RESETHAND); // no SA_RESTART: a read of a pipe must return
     ::sigaction(SIGINT, &action, nullptr);
     ::sigaction(SIGTERM, &action, nullptr);
-    // A capture is mapped: if someone cuts it meanwhile, there is nothing to go on with.
-    struct sigaction bus{};
-    bus.sa_handler = [](int) {
-        static constexpr char kText[] = "xdplane: a capture became shorter while it was read\n";
-        (void)!::write(STDERR_FILENO, kText, sizeof kText - 1);
-        ::_exit(kFailure);
-    };
-    ::sigaction(SIGBUS, &bus, nullptr);
 }
 
 } // namespace

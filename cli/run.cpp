@@ -2,19 +2,19 @@
 // Copyright (c) 2026, the xdplane authors
 // xdplane run: the inline data plane, from a configuration file, until a signal.
 #include <algorithm>
+#include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/io_context.hpp>
 #include <cstdio>
-#include <map>
+#include <nlohmann/json.hpp>
 #include <optional>
 #include <unistd.h>
 
-#include "bpf/syscall/bpf_system.h"
 #include "cli/command.h"
 #include "cli/stop_signals.h"
 #include "cli/trace_printer.h"
-#include "dataplane/chain_loader.h"
-#include "dataplane/config.h"
+#include "dataplane/control_commands.h"
+#include "dataplane/daemon.h"
 #include "dataplane/eal.h"
-#include "dataplane/inline_report.h"
 
 namespace xdplane::cli {
 namespace {
@@ -29,7 +29,8 @@ constexpr std::string_view kAbout =
     "Filters packets between ports until SIGINT or SIGTERM, then stops cleanly and prints a table.\n"
     "The configuration names the ports (any DPDK network device), the chain of programs in front of\n"
     "each, and the peer that passed packets go out on. XDP_TX sends back, XDP_REDIRECT to the port with\n"
-    "that ifindex; what is dropped is counted by reason.";
+    "that ifindex; what is dropped is counted by reason. SIGHUP, or `xdplane ctl reload`, reads the\n"
+    "configuration again and goes over to it without losing a packet; if it is wrong, the old one goes on.";
 constexpr std::string_view kExamples =
     "Huge pages are used where some are free. What stands behind -- goes to DPDK's EAL.\n"
     "\nExamples:\n"
@@ -41,9 +42,14 @@ constexpr std::string_view kExamples =
 /// A clean stop takes milliseconds; after this many seconds it is given up.
 constexpr unsigned kStopSeconds = 10;
 
+/// How late a signal may be noticed.
+constexpr std::chrono::milliseconds kTick{50};
+
 struct RunOptions {
     std::string config;
+    std::string control; ///< path of the control socket; empty: what the configuration says, or the default
     std::string engine;
+    std::string run_ahead;
     u32 workers = 0; ///< 0: what the configuration says, or 1
     std::optional<Seconds> duration;
     std::optional<Seconds> until_idle;
@@ -67,11 +73,16 @@ bool parse(Strings words, RunOptions& run) {
     options.visible.add_options()                                                                 //
         ("config", po::value(&run.config), "ports and chains (TOML)")                             //
         ("engine", po::value(&run.engine), "jit or interpreter; default: jit where there is one") //
+        ("run-ahead", po::value(&run.run_ahead)->default_value("auto"),
+         "fetch what lookups will need ahead of each burst: on, off or auto") //
         ("workers", po::value(&run.workers),
          "cores to filter on, at most; a port and its peer stay on one")  //
         ("duration", po::value<double>(), "stop after that many seconds") //
         ("until-idle", po::value<double>(),
          "stop when nothing has come in for that many seconds, as at the end of a capture") //
+        ("control", po::value(&run.control),
+         "path of the control socket; default: the configuration's, or /run/xdplane.sock as root,\n"
+         "$XDG_RUNTIME_DIR/xdplane.sock else") //
         ("json", po::bool_switch(&run.json), "summary as JSON on standard output");
     po::variables_map values;
     if (!options.parse(words, values)) return false;
@@ -79,37 +90,10 @@ bool parse(Strings words, RunOptions& run) {
     if (values.contains("workers") && (run.workers < 1 || run.workers > num_possible_cpus()))
         throw UsageError(fmt::format("--workers: must be a number from 1 to {}", num_possible_cpus()));
     if (!run.engine.empty()) use_engine(run.engine);
+    use_run_ahead(run.run_ahead);
     run.duration = seconds(values, "duration");
     run.until_idle = seconds(values, "until-idle");
     return true;
-}
-
-/// By name.
-using Chains = std::map<std::string, LoadedChain>;
-
-/// Those that a port has: others may want what is not there.
-Result<Chains> load_chains(const Config& config) {
-    Chains chains;
-    for (const PortConfig& port : config.ports) {
-        if (port.chain.empty() || chains.contains(port.chain)) continue;
-        auto loaded = load_chain(config.chain(port.chain)->stages);
-        if (!loaded) return fail(loaded.error());
-        chains.emplace(port.chain, std::move(*loaded));
-    }
-    return chains;
-}
-
-std::vector<InlinePort> inline_ports(const Config& config, const Chains& chains) {
-    std::vector<InlinePort> ports;
-    for (const PortConfig& port : config.ports) {
-        PortSpec spec{.name = port.name, .device = port.device, .ifindex = port.ifindex};
-        if (port.rx_descriptors != 0) spec.rx_descriptors = port.rx_descriptors;
-        if (port.tx_descriptors != 0) spec.tx_descriptors = port.tx_descriptors;
-        ports.push_back({.spec = std::move(spec),
-                         .peer = port.peer,
-                         .chain = port.chain.empty() ? nullptr : chains.at(port.chain).chain});
-    }
-    return ports;
 }
 
 /// One line on a terminal, rewritten each second.
@@ -141,64 +125,99 @@ private:
     u64 dropped_ = 0;
 };
 
-/// Until a signal, the end of the time, or silence on all ports. Returns how long that was.
-Seconds watch(const Inline& plane, const RunOptions& run, const StopSignals& signals) {
+void reload(Daemon& daemon) {
+    if (const auto done = daemon.reload(); !done)
+        print_error(
+            fmt::format("reload: {}; generation {} goes on", done.error().message, daemon.generation()));
+    else
+        fmt::print(stderr, "xdplane: reload: generation {} runs\n", daemon.generation());
+}
+
+/// Until a signal to stop, the end of the time, or silence on all ports: answers the control socket, and
+/// reloads at SIGHUP. Returns how long that was.
+Seconds watch(Daemon& daemon, const RunOptions& run, const StopSignals& signals,
+              boost::asio::io_context& io) {
     const auto begin = Clock::now();
     LiveRate rate(true);
     u64 packets = 0;
     auto last_packet = begin;
+    // Without a control socket there is nothing to do in between, and run_for() would not wait.
+    const auto work = boost::asio::make_work_guard(io);
     for (;;) {
         const auto now = Clock::now();
-        const InlineReport report{.ports = plane.ports(), .chains = {}};
+        const InlineReport report{.ports = daemon.plane().ports(), .chains = {}};
         rate.show(report, now);
         if (report.packets() != packets) last_packet = now;
         packets = report.packets();
         const Seconds ran = now - begin;
         if (run.duration && ran >= *run.duration) break;
         if (run.until_idle && now - last_packet >= *run.until_idle) break;
-        Seconds wait = std::chrono::milliseconds(100);
+        Seconds wait = kTick;
         if (run.duration) wait = std::min(wait, *run.duration - ran);
-        if (signals.wait(std::chrono::duration_cast<std::chrono::nanoseconds>(wait))) break;
+        io.run_for(std::chrono::duration_cast<std::chrono::nanoseconds>(wait));
+        const int signal = signals.take(std::chrono::nanoseconds(0));
+        if (signal == SIGHUP)
+            reload(daemon);
+        else if (signal != 0)
+            break;
     }
     rate.clear();
     return Clock::now() - begin;
 }
 
-Result<InlineReport> run_plane(const RunOptions& run, const Config& config, const Chains& chains,
-                               const StopSignals& signals) {
-    auto plane = Inline::open(inline_ports(config, chains), run.workers);
-    if (!plane) return fail(plane.error(), config.path);
-    if (auto started = (*plane)->start(); !started) return fail(started.error());
-    fmt::print(stderr, "xdplane: running, {} port{}, {} worker{}\n", config.ports.size(),
-               config.ports.size() == 1 ? "" : "s", (*plane)->workers(), (*plane)->workers() == 1 ? "" : "s");
+/// A socket that was asked for must be there. The default one may be another process's, or in a directory
+/// that is not ours: then this one has none, and says so.
+Result<std::unique_ptr<ControlServer>> open_control(const RunOptions& run, Daemon& daemon,
+                                                    boost::asio::io_context& io) {
+    const ControlConfig& config = daemon.running().config.control;
+    ControlSocket where{.path = run.control, .group = config.group, .mode = config.mode};
+    if (where.path.empty()) where.path = config.socket;
+    const bool asked_for = !where.path.empty();
+    if (!asked_for) where.path = default_control_path();
+    if (where.path.empty()) return nullptr;
+    auto server = ControlServer::open(
+        io, where, [&daemon](const Json& request) { return handle_control_request(daemon, request); });
+    if (server || asked_for) return server;
+    fmt::print(stderr, "xdplane: no control socket: {} (--control PATH names another)\n",
+               server.error().message);
+    return nullptr;
+}
 
-    InlineReport report{.workers = (*plane)->workers(), .ports = {}, .chains = {}};
-    report.seconds = watch(**plane, run, signals).count();
+Result<InlineReport> run_plane(const RunOptions& run, std::shared_ptr<const LoadedConfig> config,
+                               const StopSignals& signals) {
+    auto started = Daemon::start(std::move(config), run.workers);
+    if (!started) return fail(started.error());
+    Daemon& daemon = **started;
+    boost::asio::io_context io;
+    auto control = open_control(run, daemon, io);
+    if (!control) return fail(control.error());
+    const std::size_t ports = daemon.running().config.ports.size();
+    const u32 workers = daemon.plane().workers();
+    fmt::print(stderr, "xdplane: running, {} port{}, {} worker{}\n", ports, ports == 1 ? "" : "s", workers,
+               workers == 1 ? "" : "s");
+
+    const Seconds ran = watch(daemon, run, signals, io);
+    control->reset();
     // A driver that does not come back from a transmit would keep us here for ever.
     alarm(kStopSeconds);
-    report.buffers_missing = (*plane)->stop();
+    const u32 missing = daemon.stop();
     alarm(0);
-    report.ports = (*plane)->ports();
-    report.engine = engine() == Engine::jit ? "jit" : "interpreter";
-    for (const auto& [name, loaded] : chains)
-        report.chains.push_back(report_chain(name, *loaded.chain, (*plane)->chain_stats(*loaded.chain)));
+    InlineReport report = daemon.report();
+    report.seconds = ran.count();
+    report.buffers_missing = missing;
     return report;
 }
 
 Result<InlineReport> run_config(RunOptions run) {
-    const auto config = read_config(run.config);
-    if (!config) return fail(config.error());
-    if (config->ports.empty()) return fail(EINVAL, "{}: no ports", run.config);
-    if (run.workers == 0) run.workers = std::max(config->workers, 1U);
-
-    const StopSignals signals; // before other threads, which must not take them
+    const StopSignals signals({SIGHUP}); // before other threads, which must not take them
     const TracePrinter printer;
-    const auto chains = load_chains(*config);
-    if (!chains) return fail(chains.error());
+    auto config = load_config(run.config);
+    if (!config) return fail(config.error());
+    if (run.workers == 0) run.workers = std::max((*config)->config.workers, 1U);
     std::vector<std::string> notes;
     if (auto started = start_eal(run.eal, run.workers, notes); !started) return fail(started.error());
     for (const std::string& note : notes) fmt::print(stderr, "xdplane: {}\n", note);
-    auto report = run_plane(run, *config, *chains, signals);
+    auto report = run_plane(run, std::move(*config), signals);
     stop_eal();
     return report;
 }

@@ -3,17 +3,20 @@
 #pragma once
 #include <chrono>
 #include <csignal>
+#include <initializer_list>
 
 namespace xdplane::cli {
 
-/// SIGINT and SIGTERM as something the main thread waits for. Made before any other thread, all of which
-/// then have the signals blocked. Those that come later than the first wait until it is gone.
+/// SIGINT and SIGTERM, and on request more, as something the main thread waits for. Made before any other
+/// thread, all of which then have the signals blocked. Those that come later than the first wait until it is
+/// gone.
 class StopSignals {
 public:
-    StopSignals() {
+    explicit StopSignals(std::initializer_list<int> more = {}) {
         sigemptyset(&set_);
         sigaddset(&set_, SIGINT);
         sigaddset(&set_, SIGTERM);
+        for (const int signal : more) sigaddset(&set_, signal);
         pthread_sigmask(SIG_BLOCK, &set_, &before_);
     }
     ~StopSignals() {
@@ -26,10 +29,13 @@ public:
     StopSignals& operator=(const StopSignals&) = delete;
 
     /// True if one came within that time.
-    [[nodiscard]] bool wait(std::chrono::nanoseconds time) const {
+    [[nodiscard]] bool wait(std::chrono::nanoseconds time) const { return take(time) != 0; }
+    /// The one that came within that time; 0 if none did.
+    [[nodiscard]] int take(std::chrono::nanoseconds time) const {
         constexpr long kSecond = 1'000'000'000;
         const timespec timeout{.tv_sec = time.count() / kSecond, .tv_nsec = time.count() % kSecond};
-        return sigtimedwait(&set_, nullptr, &timeout) > 0;
+        const int signal = sigtimedwait(&set_, nullptr, &timeout);
+        return signal > 0 ? signal : 0;
     }
 
 private:

@@ -58,17 +58,23 @@ public:
     [[nodiscard]] const std::vector<Stage>& stages() const { return stages_; }
     /// True if some stage may change packet bytes or bounds.
     [[nodiscard]] bool writes_packet() const { return writes_packet_; }
+    /// True if no stage keeps anything from one packet for another: it has no maps but those that programs
+    /// only read. Then the order of packets means nothing, nor who judges them.
+    [[nodiscard]] bool stateless() const { return stateless_; }
     /// True if bursts go through stage by stage.
     [[nodiscard]] bool stage_wise() const { return stage_wise_; }
 
 private:
     explicit Chain(std::vector<Stage> stages);
     void judge_stage_wise(Burst& burst, Verdicts& verdicts, ChainStats& stats) const noexcept;
+    static void count_by_ends(const std::array<u32, kBurst>& ends, const Verdicts& verdicts, u32 count,
+                              ChainStats& stats) noexcept;
     void judge_packet_wise(Burst& burst, Verdicts& verdicts, ChainStats& stats) const noexcept;
 
     std::vector<Stage> stages_;
     bool writes_packet_ = false;
     bool stage_wise_ = false;
+    bool stateless_ = false;
 };
 
 } // namespace xdplane

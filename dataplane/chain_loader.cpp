@@ -7,35 +7,14 @@
 #include <filesystem>
 #include <linux/bpf.h>
 #include <map>
+#include <set>
 
 #include <fmt/ranges.h>
 
+#include "dataplane/carry_over.h"
+
 namespace xdplane {
 namespace {
-
-/// The only XDP program of an object, or the one that is named.
-Result<std::string> choose_program(const Object& object, const std::string& wanted) {
-    std::vector<std::string> candidates;
-    for (const auto& program : object.programs()) {
-        if (!wanted.empty() && program.name == wanted) {
-            if (program.type != BPF_PROG_TYPE_XDP)
-                return fail(EINVAL, "{}: program '{}' (section {}) is no XDP program", object.file(), wanted,
-                            program.section);
-            return wanted;
-        }
-        if (program.type == BPF_PROG_TYPE_XDP) candidates.push_back(program.name);
-    }
-    if (!wanted.empty()) {
-        std::vector<std::string> names;
-        for (const auto& program : object.programs()) names.push_back(program.name);
-        return fail(ENOENT, "{}: no program '{}' (it has: {})", object.file(), wanted,
-                    fmt::join(names, ", "));
-    }
-    if (candidates.size() == 1) return candidates.front();
-    if (candidates.empty()) return fail(ENOENT, "{}: has no XDP program", object.file());
-    return fail(EINVAL, "{}: has {} XDP programs; name one, as in {}:{} (of: {})", object.file(),
-                candidates.size(), object.file(), candidates.front(), fmt::join(candidates, ", "));
-}
 
 /// A name that no stage has yet: a program that stands twice in a chain is counted twice.
 std::string unique_name(const std::vector<Stage>& stages, const std::string& name) {
@@ -58,6 +37,29 @@ Result<> fill_maps(const StageConfig& config, const Object& object) {
 }
 
 } // namespace
+
+Result<std::string> choose_xdp_program(const Object& object, const std::string& wanted) {
+    std::vector<std::string> candidates;
+    for (const auto& program : object.programs()) {
+        if (!wanted.empty() && program.name == wanted) {
+            if (program.type != BPF_PROG_TYPE_XDP)
+                return fail(EINVAL, "{}: program '{}' (section {}) is no XDP program", object.file(), wanted,
+                            program.section);
+            return wanted;
+        }
+        if (program.type == BPF_PROG_TYPE_XDP) candidates.push_back(program.name);
+    }
+    if (!wanted.empty()) {
+        std::vector<std::string> names;
+        for (const auto& program : object.programs()) names.push_back(program.name);
+        return fail(ENOENT, "{}: no program '{}' (it has: {})", object.file(), wanted,
+                    fmt::join(names, ", "));
+    }
+    if (candidates.size() == 1) return candidates.front();
+    if (candidates.empty()) return fail(ENOENT, "{}: has no XDP program", object.file());
+    return fail(EINVAL, "{}: has {} XDP programs; name one, as in {}:{} (of: {})", object.file(),
+                candidates.size(), object.file(), candidates.front(), fmt::join(candidates, ", "));
+}
 
 std::string object_name(const std::string& path) {
     std::string name = std::filesystem::path(path).filename();
@@ -83,7 +85,8 @@ StageConfig parse_stage(const std::string& text) {
     return stage;
 }
 
-Result<LoadedChain> load_chain(std::span<const StageConfig> configs, std::optional<Stage> first) {
+Result<LoadedChain> load_chain(std::span<const StageConfig> configs, std::optional<Stage> first,
+                               CarryOver* carry) {
     LoadedChain loaded;
     std::vector<Stage> stages;
     if (first) stages.push_back(std::move(*first));
@@ -91,6 +94,7 @@ Result<LoadedChain> load_chain(std::span<const StageConfig> configs, std::option
     // Which programs of each file, before any of them is loaded.
     std::map<std::string, Object*> by_path;
     std::map<Object*, std::vector<std::string>> selected;
+    std::map<Object*, std::set<std::string>> filled;
     std::vector<std::pair<Object*, std::string>> programs;
     for (const StageConfig& config : configs) {
         Object*& object = by_path[config.object];
@@ -100,15 +104,20 @@ Result<LoadedChain> load_chain(std::span<const StageConfig> configs, std::option
             object = opened->get();
             loaded.objects.push_back(std::move(*opened));
         }
-        auto program = choose_program(*object, config.program);
+        auto program = choose_xdp_program(*object, config.program);
         if (!program) return fail(program.error());
         auto& names = selected[object];
         if (std::find(names.begin(), names.end(), *program) == names.end()) names.push_back(*program);
+        for (const auto& [map, path] : config.maps) filled[object].insert(map);
         programs.emplace_back(object, *program);
     }
     for (const auto& object : loaded.objects) {
         if (auto done = object->select(selected[object.get()]); !done) return fail(done.error());
+        if (carry != nullptr)
+            if (auto done = carry->prepare(*object, filled[object.get()]); !done) return fail(done.error());
         if (auto done = object->load(); !done) return fail(done.error());
+        if (carry != nullptr)
+            if (auto done = carry->finish(*object); !done) return fail(done.error());
         for (const auto& info : object->maps())
             if (auto map = object->map(info.name); map != nullptr)
                 loaded.maps.push_back({object_name(object->file()), info.name, std::move(map)});

@@ -24,11 +24,15 @@ struct LoadedChain {
 /// Splits "OBJ[:PROG]" into a stage. A path with a colon in it needs the program to be named.
 [[nodiscard]] StageConfig parse_stage(const std::string& text);
 
+/// The name of an object's only XDP program, or `wanted` if that is one; the error says what there is.
+[[nodiscard]] Result<std::string> choose_xdp_program(const Object& object, const std::string& wanted);
+
 /// Loads the stages' objects (each file once: stages of one file share its maps), picks their programs and
 /// fills the maps that the stages name. `first`, if given, goes in front of them (a filter expression).
-/// Errors name the file. Control thread.
+/// `carry`, if given, brings contents of running maps along. Errors name the file. Control thread.
 [[nodiscard]] Result<LoadedChain> load_chain(std::span<const StageConfig> stages,
-                                             std::optional<Stage> first = std::nullopt);
+                                             std::optional<Stage> first = std::nullopt,
+                                             class CarryOver* carry = nullptr);
 
 /// Fills one map from "NAME=FILE" or "OBJECT:NAME=FILE". Errors: no such map, or several of that name; and
 /// those of load_map().

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <charconv>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
@@ -51,6 +52,14 @@ public:
             return error(*node, fmt::format("'{}' must be a whole number from 1 to {}", key, most));
         out = static_cast<u32>(value->get());
         return {};
+    }
+    /// Null if the key is missing.
+    Result<> table(std::string_view key, const toml::table*& out) {
+        const toml::node* node = find(key);
+        if (node == nullptr) return {};
+        out = node->as_table();
+        return out != nullptr ? Result<>{}
+                              : error(*node, fmt::format("'{}' must be a table: [{}]", key, key));
     }
     /// The elements of an array of tables; none if the key is missing.
     template<class F>
@@ -117,6 +126,7 @@ public:
         Table table(root, config_.path, "the file");
         const auto read = in_order(
             [&] { return table.number("workers", config_.workers, 256); },
+            [&] { return read_control(table); },
             [&] { return table.tables("port", [&](const toml::table& t) { return read_port(t); }); },
             [&] { return table.tables("chain", [&](const toml::table& t) { return read_chain(t); }); },
             [&] { return table.done(); }, [&] { return check_names(); });
@@ -125,6 +135,22 @@ public:
     }
 
 private:
+    Result<> read_control(Table& root) {
+        const toml::table* source = nullptr;
+        if (auto found = root.table("control", source); !found || source == nullptr) return found;
+        Table table(*source, config_.path, "[control]");
+        std::string mode;
+        auto read = in_order([&] { return table.string("socket", config_.control.socket); },
+                             [&] { return table.string("group", config_.control.group); },
+                             [&] { return table.string("mode", mode); }, [&] { return table.done(); });
+        if (!read || mode.empty()) return read;
+        const auto [end, error] =
+            std::from_chars(mode.data(), mode.data() + mode.size(), config_.control.mode, 8);
+        if (error != std::errc{} || end != mode.data() + mode.size() || config_.control.mode > 0777)
+            return table.error(*source, "'mode' must be permissions in octal, as \"0660\"");
+        return read;
+    }
+
     Result<> read_port(const toml::table& source) {
         Table table(source, config_.path, "a port");
         PortConfig port{.line = line_of(source)};

@@ -39,9 +39,17 @@ struct PortConfig {
     u32 line = 0;
 };
 
+/// The control socket.
+struct ControlConfig {
+    std::string socket; ///< path; empty: the default
+    std::string group;  ///< of the socket file; empty: the process's
+    u32 mode = 0660;    ///< its permissions
+};
+
 struct Config {
     std::string path;
     u32 workers = 0; ///< 0: not said
+    ControlConfig control;
     std::vector<PortConfig> ports;
     std::vector<ChainConfig> chains;
 

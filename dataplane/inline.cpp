@@ -3,21 +3,22 @@
 #include "dataplane/inline.h"
 
 #include <algorithm>
+#include <chrono>
 #include <numeric>
 #include <rte_eal.h>
 #include <rte_ethdev.h>
 #include <rte_launch.h>
 #include <rte_lcore.h>
 #include <set>
+#include <thread>
+
+#include "bpf/base/reclaimer.h"
 
 namespace xdplane {
 namespace {
 
-int worker_main(void* argument) {
-    const auto* launch = static_cast<const std::pair<WorkerShared*, u32>*>(argument);
-    run_worker(*launch->first, launch->second);
-    return 0;
-}
+/// Longer than any burst takes.
+constexpr auto kLongestBurst = std::chrono::seconds(10);
 
 /// DPDK's number of the lcore that runs a worker: workers take the worker lcores in order.
 std::vector<unsigned> worker_lcores() {
@@ -38,7 +39,19 @@ Result<> check_names(const std::vector<InlinePort>& ports) {
     return {};
 }
 
+/// By name; -1 if there is none.
+i32 index_of(const std::vector<InlinePort>& ports, const std::string& name) {
+    const auto found = std::ranges::find(ports, name, [](const InlinePort& port) { return port.spec.name; });
+    return found == ports.end() ? -1 : static_cast<i32>(found - ports.begin());
+}
+
 } // namespace
+
+int Inline::worker_main(void* argument) {
+    const auto* launch = static_cast<const Launch*>(argument);
+    run_worker(*launch->shared, launch->number, *launch->stats);
+    return 0;
+}
 
 Result<std::unique_ptr<Inline>> Inline::open(std::vector<InlinePort> ports, u32 workers) {
     if (ports.empty()) return fail(EINVAL, "no ports");
@@ -47,20 +60,21 @@ Result<std::unique_ptr<Inline>> Inline::open(std::vector<InlinePort> ports, u32 
     if (auto ok = check_names(ports); !ok) return fail(ok.error());
     std::unique_ptr<Inline> data_plane(new Inline);
     workers = std::max(workers, 1U);
-    for (InlinePort& config : ports) {
+    for (const InlinePort& config : ports) {
         Opened opened;
         auto port = Port::open(config.spec, workers);
         if (!port) return fail(port.error());
+        opened.spec = config.spec;
         opened.port = std::move(*port);
         opened.stats = std::make_unique<QueueStats>();
-        if (config.chain) opened.chain_stats = std::make_unique<ChainStats>(config.chain->stages().size());
         opened.tx_stats = std::make_unique<TxStats[]>(workers);
         opened.tx_lock = std::make_unique<std::atomic_flag>();
-        opened.config = std::move(config);
         data_plane->ports_.push_back(std::move(opened));
     }
     if (auto ok = data_plane->check_ifindexes(); !ok) return fail(ok.error());
-    data_plane->plan(workers);
+    const u32 used = data_plane->assign_workers(ports, workers);
+    data_plane->worker_stats_ = std::make_unique<WorkerStats[]>(used);
+    data_plane->live_ = data_plane->make_live(std::move(ports), used);
     return data_plane;
 }
 
@@ -73,46 +87,106 @@ Result<> Inline::check_ifindexes() const {
     return {};
 }
 
-void Inline::plan(u32 workers) {
+/// Returns how many workers have something to do.
+u32 Inline::assign_workers(const std::vector<InlinePort>& ports, u32 workers) {
     // Ports that name each other as peers form groups; a group stays on one worker.
-    std::vector<u32> group(ports_.size());
+    std::vector<u32> group(ports.size());
     std::iota(group.begin(), group.end(), 0U);
-    std::vector<i32> peers;
-    for (std::size_t i = 0; i < ports_.size(); ++i) {
-        const std::string& name = ports_[i].config.peer;
-        const auto peer = std::ranges::find(ports_, name, [](const Opened& o) { return o.config.spec.name; });
-        peers.push_back(name.empty() ? -1 : static_cast<i32>(peer - ports_.begin()));
-        if (name.empty()) continue;
+    for (std::size_t i = 0; i < ports.size(); ++i) {
+        if (ports[i].peer.empty()) continue;
         const u32 from = group[i];
-        std::replace(group.begin(), group.end(), from, u32{group[static_cast<u32>(peers[i])]});
+        const u32 to = group[static_cast<u32>(index_of(ports, ports[i].peer))];
+        std::ranges::replace(group, from, to);
     }
     std::vector<u32> groups(group);
     std::ranges::sort(groups);
     groups.erase(std::unique(groups.begin(), groups.end()), groups.end());
 
     const u32 used = std::min<u32>(workers, static_cast<u32>(groups.size()));
-    generation_ = std::make_unique<Generation>();
-    generation_->queues.resize(used);
-    generation_->targets.resize(used);
-    for (std::size_t i = 0; i < ports_.size(); ++i) {
-        Opened& opened = ports_[i];
-        const auto rank = std::ranges::lower_bound(groups, group[i]) - groups.begin();
-        opened.worker = static_cast<u32>(rank) % used;
-        generation_->queues[opened.worker].push_back({.port = opened.port->id(),
-                                                      .queue = 0,
-                                                      .ifindex = opened.port->ifindex(),
-                                                      .chain = opened.config.chain,
-                                                      .chain_stats = opened.chain_stats.get(),
-                                                      .stats = opened.stats.get(),
-                                                      .peer = peers[i],
-                                                      .self = static_cast<i32>(i)});
-        const u32 queues = opened.port->tx_queues();
-        for (u32 worker = 0; worker < used; ++worker)
-            generation_->targets[worker].push_back({.ifindex = opened.port->ifindex(),
-                                                    .port = opened.port->id(),
-                                                    .queue = static_cast<u16>(worker % queues),
-                                                    .stats = &opened.tx_stats[worker],
-                                                    .lock = queues < used ? opened.tx_lock.get() : nullptr});
+    for (std::size_t i = 0; i < ports.size(); ++i)
+        ports_[i].worker =
+            static_cast<u32>(std::ranges::lower_bound(groups, group[i]) - groups.begin()) % used;
+    return used;
+}
+
+std::unique_ptr<Inline::Live> Inline::make_live(std::vector<InlinePort> ports, u32 workers) {
+    auto live = std::make_unique<Live>();
+    live->generation.queues.resize(workers);
+    live->generation.targets.resize(workers);
+    for (std::size_t i = 0; i < ports.size(); ++i) {
+        const Opened& opened = ports_[i];
+        const Port& port = *opened.port;
+        const auto& chain = ports[i].chain;
+        live->stats.push_back(chain ? std::make_unique<ChainStats>(chain->stages().size()) : nullptr);
+        const i32 peer = ports[i].peer.empty() ? -1 : index_of(ports, ports[i].peer);
+        live->generation.queues[opened.worker].push_back({.port = port.id(),
+                                                          .queue = 0,
+                                                          .ifindex = port.ifindex(),
+                                                          .chain = chain,
+                                                          .chain_stats = live->stats.back().get(),
+                                                          .stats = opened.stats.get(),
+                                                          .peer = peer,
+                                                          .self = static_cast<i32>(i)});
+        const u32 queues = port.tx_queues();
+        for (u32 worker = 0; worker < workers; ++worker)
+            live->generation.targets[worker].push_back(
+                {.ifindex = port.ifindex(),
+                 .port = port.id(),
+                 .queue = static_cast<u16>(worker % queues),
+                 .stats = &opened.tx_stats[worker],
+                 .lock = queues < workers ? opened.tx_lock.get() : nullptr});
+    }
+    live->ports = std::move(ports);
+    return live;
+}
+
+Result<> Inline::reconfigure(std::vector<InlinePort> ports) {
+    if (auto ok = check_names(ports); !ok) return ok;
+    std::vector<InlinePort> in_order;
+    for (const Opened& opened : ports_) {
+        const i32 index = index_of(ports, opened.spec.name);
+        if (index < 0) return fail(ENOENT, "port {} is open; it can not go away", opened.spec.name);
+        in_order.push_back(ports[static_cast<u32>(index)]);
+        if (in_order.back().spec != opened.spec)
+            return fail(EINVAL, "port {} is open; its device, ifindex and rings can not change",
+                        opened.spec.name);
+    }
+    for (const InlinePort& port : ports)
+        if (index_of(in_order, port.spec.name) < 0)
+            return fail(ENODEV, "port {} is new; ports are opened at the start", port.spec.name);
+
+    auto next = make_live(std::move(in_order), workers());
+    if (running_) shared_.generation.store(&next->generation, std::memory_order_release);
+    live_->stamp = Reclaimer::instance().stamp();
+    retired_.push_back(std::exchange(live_, std::move(next)));
+    auto taken = running_ ? wait_for(retired_.back()->stamp) : Result<>{};
+    bury_retired();
+    return taken;
+}
+
+Result<> Inline::wait_for(u64 stamp) const {
+    const auto deadline = std::chrono::steady_clock::now() + kLongestBurst;
+    while (!Reclaimer::instance().passed(stamp)) {
+        if (std::chrono::steady_clock::now() > deadline)
+            return fail(ETIMEDOUT, "a worker has been in one burst for {} s", kLongestBurst.count());
+        std::this_thread::sleep_for(std::chrono::microseconds(50));
+    }
+    return {};
+}
+
+void Inline::bury_retired() {
+    std::erase_if(retired_, [&](const std::unique_ptr<Live>& live) {
+        if (running_ && !Reclaimer::instance().passed(live->stamp)) return false;
+        add_chains(*live, past_);
+        return true;
+    });
+}
+
+void Inline::add_chains(const Live& live, std::vector<ChainReport>& reports) {
+    for (std::size_t i = 0; i < live.ports.size(); ++i) {
+        if (live.stats[i] == nullptr) continue;
+        const ChainStats* const stats = live.stats[i].get();
+        add_to(reports, report_chain(live.ports[i].chain_name, *live.ports[i].chain, {&stats, 1}));
     }
 }
 
@@ -121,13 +195,14 @@ Result<> Inline::start() {
     if (lcores.size() < workers())
         return fail(EINVAL, "{} workers need {} lcores besides the main one, and EAL has {}", workers(),
                     workers(), lcores.size());
-    shared_.generation.store(generation_.get(), std::memory_order_release);
+    shared_.generation.store(&live_->generation, std::memory_order_release);
     shared_.stop.store(false);
-    launch_arguments_.clear();
-    for (u32 worker = 0; worker < workers(); ++worker) launch_arguments_.emplace_back(&shared_, worker);
+    launches_.clear();
+    for (u32 worker = 0; worker < workers(); ++worker)
+        launches_.push_back({&shared_, worker, &worker_stats_[worker]});
     running_ = true;
     for (u32 worker = 0; worker < workers(); ++worker)
-        if (const int error = rte_eal_remote_launch(worker_main, &launch_arguments_[worker], lcores[worker]);
+        if (const int error = rte_eal_remote_launch(worker_main, &launches_[worker], lcores[worker]);
             error != 0)
             return fail(-error, "can not start worker {} on lcore {}", worker, lcores[worker]);
     return {};
@@ -138,6 +213,7 @@ u32 Inline::stop() {
         shared_.stop.store(true);
         rte_eal_mp_wait_lcore();
         running_ = false;
+        bury_retired();
     }
     for (Opened& opened : ports_) opened.port->stop();
     u32 missing = 0;
@@ -155,6 +231,7 @@ std::vector<PortReport> Inline::ports() const {
         report.rx_packets = opened.stats->rx_packets.get();
         report.rx_bytes = opened.stats->rx_bytes.get();
         report.forwarded = opened.stats->forwarded.get();
+        report.copies = opened.stats->copies.get();
         for (u32 worker = 0; worker < workers(); ++worker) {
             report.tx_packets += opened.tx_stats[worker].packets.get();
             report.tx_bytes += opened.tx_stats[worker].bytes.get();
@@ -166,11 +243,33 @@ std::vector<PortReport> Inline::ports() const {
     return reports;
 }
 
-std::vector<const ChainStats*> Inline::chain_stats(const Chain& chain) const {
-    std::vector<const ChainStats*> stats;
-    for (const Opened& opened : ports_)
-        if (opened.config.chain.get() == &chain) stats.push_back(opened.chain_stats.get());
-    return stats;
+std::vector<ChainReport> Inline::chains() const {
+    std::vector<ChainReport> reports;
+    add_chains(*live_, reports);
+    for (const auto& live : retired_) add_chains(*live, reports);
+    for (const ChainReport& past : past_) add_to(reports, past);
+    return reports;
+}
+
+std::vector<WorkerReport> Inline::worker_reports() const {
+    std::vector<WorkerReport> reports;
+    for (u32 worker = 0; worker < workers(); ++worker) {
+        const WorkerStats& stats = worker_stats_[worker];
+        WorkerReport report{.cpu = static_cast<u32>(stats.cpu.get()),
+                            .rounds = stats.rounds.get(),
+                            .bursts = 0,
+                            .packets = 0};
+        for (const Opened& opened : ports_) {
+            if (opened.worker != worker) continue;
+            report.bursts += opened.stats->bursts.get();
+            report.packets += opened.stats->rx_packets.get();
+        }
+        const auto busy = static_cast<double>(stats.busy_cycles.get());
+        if (report.packets != 0) report.cycles_per_packet = busy / static_cast<double>(report.packets);
+        if (stats.cycles.get() != 0) report.busy = busy / static_cast<double>(stats.cycles.get());
+        reports.push_back(report);
+    }
+    return reports;
 }
 
 } // namespace xdplane

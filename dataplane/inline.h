@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "bpf/base/result.h"
+#include "dataplane/chain_report.h"
 #include "dataplane/port.h"
 #include "dataplane/worker.h"
 
@@ -19,10 +20,11 @@ struct InlinePort {
     PortSpec spec;
     std::string peer;                   ///< name of the port that XDP_PASS sends to; empty: none
     std::shared_ptr<const Chain> chain; ///< null: every packet passes
+    std::string chain_name;             ///< under which it is counted
 };
 
-/// Counters of one port. Of what came in on it: rx_packets = forwarded + the sum of drops, once the data
-/// plane has stopped. Over all ports the sums of forwarded and of tx_packets are equal.
+/// Counters of one port. Of what came in on it: rx_packets + copies = forwarded + the sum of drops, once the
+/// data plane has stopped. Over all ports the sums of forwarded and of tx_packets are equal.
 struct PortReport {
     std::string name;
     std::string device;
@@ -30,13 +32,28 @@ struct PortReport {
     u64 rx_packets = 0;
     u64 rx_bytes = 0;
     u64 forwarded = 0;  ///< of the packets that came in here: handed to some port's transmit queue
+    u64 copies = 0;     ///< of the packets that came in here, for BPF_F_BROADCAST: all but one per packet
     u64 tx_packets = 0; ///< handed to this port's transmit queues, wherever they came in
     u64 tx_bytes = 0;
     std::array<u64, kDrops> drops{};
     DeviceCounters device_counters;
 };
 
-/// Start DPDK first: start_eal().
+/// What a worker did, since it was started.
+struct WorkerReport {
+    u32 cpu = 0; ///< it is pinned to
+    u64 rounds = 0;
+    u64 bursts = 0;
+    u64 packets = 0;
+    double cycles_per_packet = 0; ///< of the timestamp counter, receiving and sending included
+    double busy = 0;              ///< share of its time, 0 to 1, in rounds that brought packets
+
+    [[nodiscard]] double packets_per_burst() const {
+        return bursts == 0 ? 0 : static_cast<double>(packets) / static_cast<double>(bursts);
+    }
+};
+
+/// Start DPDK first: start_eal(). All of it is the control thread's.
 class Inline {
 public:
     /// Opens all ports and assigns them to at most `workers` workers. A port and its peer share one: between
@@ -44,35 +61,62 @@ public:
     static Result<std::unique_ptr<Inline>> open(std::vector<InlinePort> ports, u32 workers);
     ~Inline();
 
-    /// Starts the workers. Control thread.
+    /// Starts the workers.
     Result<> start();
+    /// The next generation: other chains and peers for the ports that are open, which must be the same, under
+    /// the same names. Every worker goes over to it between two bursts; a packet is judged by the one or the
+    /// other. Returns when no worker uses the last one any more. ETIMEDOUT if one does not come back from its
+    /// burst; the others have gone over then.
+    Result<> reconfigure(std::vector<InlinePort> ports);
     /// Stops workers, then ports. Returns the number of buffers that did not come back to their pools: 0, or
     /// there is a bug. Safe to call twice.
     u32 stop();
 
     [[nodiscard]] std::vector<PortReport> ports() const;
-    /// Counters of all queues that run `chain`, one ChainStats per worker and port.
-    [[nodiscard]] std::vector<const ChainStats*> chain_stats(const Chain& chain) const;
-    [[nodiscard]] u32 workers() const { return static_cast<u32>(generation_->queues.size()); }
+    /// Of all generations so far, by name: those that run now come first.
+    [[nodiscard]] std::vector<ChainReport> chains() const;
+    [[nodiscard]] std::vector<WorkerReport> worker_reports() const;
+    [[nodiscard]] u32 workers() const { return static_cast<u32>(live_->generation.queues.size()); }
 
 private:
-    Inline() = default;
-    [[nodiscard]] Result<> check_ifindexes() const;
-    void plan(u32 workers);
-
     struct Opened {
-        InlinePort config;
+        PortSpec spec;
         std::unique_ptr<Port> port;
         std::unique_ptr<QueueStats> stats;
-        std::unique_ptr<ChainStats> chain_stats;
         std::unique_ptr<TxStats[]> tx_stats;       ///< by worker
         std::unique_ptr<std::atomic_flag> tx_lock; ///< where workers share a transmit queue
-        u32 worker = 0;
+        u32 worker = 0;                            ///< for as long as the port is open
     };
+    /// A generation and what belongs to it alone.
+    struct Live {
+        Generation generation;
+        std::vector<InlinePort> ports;                  ///< in the order of ports_
+        std::vector<std::unique_ptr<ChainStats>> stats; ///< by port; null without a chain
+        u64 stamp = 0;                                  ///< of the Reclaimer, once another one took its place
+    };
+    struct Launch {
+        WorkerShared* shared;
+        u32 number;
+        WorkerStats* stats;
+    };
+    static int worker_main(void* launch);
+
+    Inline() = default;
+    [[nodiscard]] Result<> check_ifindexes() const;
+    u32 assign_workers(const std::vector<InlinePort>& ports, u32 workers);
+    [[nodiscard]] std::unique_ptr<Live> make_live(std::vector<InlinePort> ports, u32 workers);
+    [[nodiscard]] Result<> wait_for(u64 stamp) const;
+    /// Keeps the counters of generations that nobody uses any more, and drops the rest.
+    void bury_retired();
+    static void add_chains(const Live& live, std::vector<ChainReport>& reports);
+
     std::vector<Opened> ports_;
-    std::unique_ptr<Generation> generation_;
+    std::unique_ptr<Live> live_;
+    std::vector<std::unique_ptr<Live>> retired_; ///< a worker may still be in them
+    std::vector<ChainReport> past_;              ///< of generations that are gone
     WorkerShared shared_;
-    std::vector<std::pair<WorkerShared*, u32>> launch_arguments_;
+    std::vector<Launch> launches_;
+    std::unique_ptr<WorkerStats[]> worker_stats_;
     bool running_ = false;
 };
 

@@ -16,8 +16,8 @@ u64 sum_of_drops(const PortReport& port) {
     return sum;
 }
 
-nlohmann::ordered_json json_of(const std::array<u64, kVerdicts>& verdicts) {
-    nlohmann::ordered_json json;
+Json json_of(const std::array<u64, kVerdicts>& verdicts) {
+    Json json;
     for (const u32 v : {kPass, kDrop, kTx, kRedirect, kAborted}) json[kVerdictKeys[v]] = verdicts[v];
     return json;
 }
@@ -53,86 +53,105 @@ double InlineReport::packets_per_second() const {
     return seconds > 0 ? static_cast<double>(packets()) / seconds : 0;
 }
 
-InlineReport::ChainReport report_chain(const std::string& name, const Chain& chain,
-                                       const std::vector<const ChainStats*>& stats) {
-    InlineReport::ChainReport report{.name = name};
-    for (const Stage& stage : chain.stages()) report.stages.push_back({.name = stage.name});
-    for (const ChainStats* one : stats) {
-        report.packets += one->total.packets.get();
-        report.bytes += one->bytes.get();
-        for (u32 v = 0; v < kVerdicts; ++v) report.verdicts[v] += one->total.verdicts[v].get();
-        for (std::size_t s = 0; s < report.stages.size(); ++s) {
-            report.stages[s].packets += one->stages[s].packets.get();
-            for (u32 v = 0; v < kVerdicts; ++v)
-                report.stages[s].verdicts[v] += one->stages[s].verdicts[v].get();
-        }
-    }
-    return report;
-}
-
-std::string as_table(const InlineReport& report) {
+std::string ports_table(const std::vector<PortReport>& ports) {
     std::string text;
     const auto out = std::back_inserter(text);
     fmt::format_to(out, "{:<24} {:>14} {:>14} {:>14} {:>12} {:>12} {:>12}\n", "port", "received", "forwarded",
                    "dropped", "sent", "missed", "send errors");
-    for (const PortReport& port : report.ports)
+    for (const PortReport& port : ports)
         fmt::format_to(out, "{:<24} {:>14} {:>14} {:>14} {:>12} {:>12} {:>12}\n", port.name, port.rx_packets,
                        port.forwarded, sum_of_drops(port), port.tx_packets, port.device_counters.missed,
                        port.device_counters.tx_errors);
-    for (const PortReport& port : report.ports)
+    for (const PortReport& port : ports)
         for (u32 i = 0; i < kDrops; ++i)
             if (port.drops[i] != 0)
                 fmt::format_to(out, "{}: dropped {}: {}\n", port.name, port.drops[i], kDropReasons[i].text);
-    for (const InlineReport::ChainReport& chain : report.chains) {
-        fmt::format_to(out, "\n{:<24} {:>14} {:>14} {:>14} {:>12} {:>12} {:>12}\n", "chain " + chain.name,
-                       "packets", "pass", "drop", "tx", "redirect", "aborted");
-        for (const InlineReport::StageReport& stage : chain.stages)
-            append_verdicts(text, "  " + stage.name, stage.packets, stage.verdicts);
-        append_verdicts(text, "  in all", chain.packets, chain.verdicts);
-    }
-    fmt::format_to(out, "\n{} packets in {:.2f} s, {:.3f} Mpps, {} worker{}, {}\n", report.packets(),
-                   report.seconds, report.packets_per_second() / 1e6, report.workers,
+    return text;
+}
+
+std::string chain_table(const ChainReport& chain) {
+    std::string text =
+        fmt::format("{:<24} {:>14} {:>14} {:>14} {:>12} {:>12} {:>12}\n", "chain " + chain.name, "packets",
+                    "pass", "drop", "tx", "redirect", "aborted");
+    for (const StageReport& stage : chain.stages)
+        append_verdicts(text, "  " + stage.name, stage.packets, stage.verdicts);
+    append_verdicts(text, "  in all", chain.packets, chain.verdicts);
+    return text;
+}
+
+std::string workers_table(const std::vector<WorkerReport>& workers) {
+    std::string text = fmt::format("{:<8} {:>5} {:>14} {:>14} {:>14} {:>14} {:>7}\n", "worker", "cpu",
+                                   "packets", "bursts", "packets/burst", "cycles/packet", "busy");
+    for (std::size_t i = 0; i < workers.size(); ++i)
+        fmt::format_to(std::back_inserter(text), "{:<8} {:>5} {:>14} {:>14} {:>14.1f} {:>14.0f} {:>6.1f}%\n",
+                       i, workers[i].cpu, workers[i].packets, workers[i].bursts,
+                       workers[i].packets_per_burst(), workers[i].cycles_per_packet, workers[i].busy * 100);
+    return text;
+}
+
+std::string as_table(const InlineReport& report) {
+    std::string text = ports_table(report.ports);
+    for (const ChainReport& chain : report.chains) text += "\n" + chain_table(chain);
+    fmt::format_to(std::back_inserter(text), "\n{} packets in {:.2f} s, {:.3f} Mpps, {} worker{}, {}\n",
+                   report.packets(), report.seconds, report.packets_per_second() / 1e6, report.workers,
                    report.workers == 1 ? "" : "s", report.engine);
     return text;
 }
 
-std::string as_json(const InlineReport& report) {
-    nlohmann::ordered_json json;
+Json json_of(const PortReport& port) {
+    Json drops;
+    for (u32 i = 0; i < kDrops; ++i) drops[kDropReasons[i].key] = port.drops[i];
+    return {{"name", port.name},
+            {"device", port.device},
+            {"worker", port.worker},
+            {"rx_packets", port.rx_packets},
+            {"rx_bytes", port.rx_bytes},
+            {"forwarded", port.forwarded},
+            {"copies", port.copies},
+            {"dropped", drops},
+            {"tx_packets", port.tx_packets},
+            {"tx_bytes", port.tx_bytes},
+            {"missed", port.device_counters.missed},
+            {"tx_errors", port.device_counters.tx_errors}};
+}
+
+Json json_of(const ChainReport& chain) {
+    Json stages = Json::array();
+    for (const StageReport& stage : chain.stages)
+        stages.push_back(
+            {{"name", stage.name}, {"packets", stage.packets}, {"verdicts", json_of(stage.verdicts)}});
+    return {{"name", chain.name},
+            {"packets", chain.packets},
+            {"bytes", chain.bytes},
+            {"verdicts", json_of(chain.verdicts)},
+            {"stages", stages}};
+}
+
+Json json_of(const WorkerReport& worker) {
+    return {{"cpu", worker.cpu},
+            {"rounds", worker.rounds},
+            {"bursts", worker.bursts},
+            {"packets", worker.packets},
+            {"packets_per_burst", worker.packets_per_burst()},
+            {"cycles_per_packet", worker.cycles_per_packet},
+            {"busy", worker.busy}};
+}
+
+Json json_of(const InlineReport& report) {
+    Json json;
     json["packets"] = report.packets();
     json["seconds"] = report.seconds;
     json["mpps"] = report.packets_per_second() / 1e6;
     json["workers"] = report.workers;
     json["engine"] = report.engine;
     json["buffers_missing"] = report.buffers_missing;
-    json["ports"] = nlohmann::ordered_json::array();
-    for (const PortReport& port : report.ports) {
-        nlohmann::ordered_json drops;
-        for (u32 i = 0; i < kDrops; ++i) drops[kDropReasons[i].key] = port.drops[i];
-        json["ports"].push_back({{"name", port.name},
-                                 {"device", port.device},
-                                 {"worker", port.worker},
-                                 {"rx_packets", port.rx_packets},
-                                 {"rx_bytes", port.rx_bytes},
-                                 {"forwarded", port.forwarded},
-                                 {"dropped", drops},
-                                 {"tx_packets", port.tx_packets},
-                                 {"tx_bytes", port.tx_bytes},
-                                 {"missed", port.device_counters.missed},
-                                 {"tx_errors", port.device_counters.tx_errors}});
-    }
-    json["chains"] = nlohmann::ordered_json::array();
-    for (const InlineReport::ChainReport& chain : report.chains) {
-        nlohmann::ordered_json stages = nlohmann::ordered_json::array();
-        for (const InlineReport::StageReport& stage : chain.stages)
-            stages.push_back(
-                {{"name", stage.name}, {"packets", stage.packets}, {"verdicts", json_of(stage.verdicts)}});
-        json["chains"].push_back({{"name", chain.name},
-                                  {"packets", chain.packets},
-                                  {"bytes", chain.bytes},
-                                  {"verdicts", json_of(chain.verdicts)},
-                                  {"stages", stages}});
-    }
-    return json.dump() + "\n";
+    json["ports"] = Json::array();
+    for (const PortReport& port : report.ports) json["ports"].push_back(json_of(port));
+    json["chains"] = Json::array();
+    for (const ChainReport& chain : report.chains) json["chains"].push_back(json_of(chain));
+    return json;
 }
+
+std::string as_json(const InlineReport& report) { return json_of(report).dump() + "\n"; }
 
 } // namespace xdplane

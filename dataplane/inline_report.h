@@ -4,10 +4,14 @@
 #include <string>
 #include <vector>
 
+#include <nlohmann/json_fwd.hpp>
+
 #include "dataplane/inline.h"
 
 /// What a run of the inline data plane ends in: one table for people, one JSON object for programs.
 namespace xdplane {
+
+using Json = nlohmann::ordered_json;
 
 struct InlineReport {
     double seconds = 0;
@@ -15,19 +19,6 @@ struct InlineReport {
     std::string engine;
     u32 buffers_missing = 0;
 
-    struct StageReport {
-        std::string name;
-        u64 packets = 0;
-        std::array<u64, kVerdicts> verdicts{};
-    };
-    /// A chain, all ports and workers that run it together.
-    struct ChainReport {
-        std::string name;
-        u64 packets = 0;
-        u64 bytes = 0;
-        std::array<u64, kVerdicts> verdicts{}; ///< final ones
-        std::vector<StageReport> stages;
-    };
     std::vector<PortReport> ports;
     std::vector<ChainReport> chains;
 
@@ -37,11 +28,15 @@ struct InlineReport {
     [[nodiscard]] double packets_per_second() const;
 };
 
-/// A chain's counters, summed up.
-[[nodiscard]] InlineReport::ChainReport report_chain(const std::string& name, const Chain& chain,
-                                                     const std::vector<const ChainStats*>& stats);
+[[nodiscard]] Json json_of(const PortReport& port);
+[[nodiscard]] Json json_of(const ChainReport& chain);
+[[nodiscard]] Json json_of(const WorkerReport& worker);
+[[nodiscard]] Json json_of(const InlineReport& report);
 
-/// Ends in a newline.
+/// All of these end in a newline.
+[[nodiscard]] std::string ports_table(const std::vector<PortReport>& ports);
+[[nodiscard]] std::string chain_table(const ChainReport& chain);
+[[nodiscard]] std::string workers_table(const std::vector<WorkerReport>& workers);
 [[nodiscard]] std::string as_table(const InlineReport& report);
 [[nodiscard]] std::string as_json(const InlineReport& report);
 

@@ -3,13 +3,17 @@
 #include "dataplane/maps_json.h"
 
 #include <algorithm>
+#include <arpa/inet.h>
 #include <cerrno>
+#include <charconv>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <vector>
 
+#include "bpf/maps/map_of_maps.h"
 #include "bpf/maps/prog_array.h"
+#include "bpf/maps/queue_stack.h"
 #include "bpf/prog/program.h"
 #include "bpf/run/run_context.h"
 #include "dataplane/btf_json.h"
@@ -59,15 +63,52 @@ std::vector<Bytes> keys_of(Map& map) {
         keys.push_back(key);
         more = map.ops().next_key(map, keys.back().data(), key.data());
     }
-    if (!map.ops().array_like) std::sort(keys.begin(), keys.end());
+    const u32 type = map.spec().type;
+    const bool indexed = map.ops().array_like || type == BPF_MAP_TYPE_ARRAY_OF_MAPS;
+    if (!indexed) std::sort(keys.begin(), keys.end());
     return keys;
 }
+
+/// The address family that data of a trie's keys may be; 0: none.
+int family_of(const Map& map) {
+    if (map.spec().type != BPF_MAP_TYPE_LPM_TRIE) return 0;
+    return map.spec().key_size == 8 ? AF_INET : map.spec().key_size == 20 ? AF_INET6 : 0;
+}
+
+/// "10.0.0.0/8" of a trie's key.
+std::string prefix_text(int family, const Bytes& key) {
+    char text[INET6_ADDRSTRLEN] = {};
+    u32 length;
+    std::memcpy(&length, key.data(), sizeof length);
+    ::inet_ntop(family, key.data() + sizeof length, text, sizeof text);
+    return fmt::format("{}/{}", text, length);
+}
+
+Result<> read_prefix(int family, const Json& json, Bytes& key) {
+    const std::string text = json.is_string() ? json.get<std::string>() : "";
+    const std::size_t slash = text.find('/');
+    const u32 most = family == AF_INET ? 32 : 128;
+    u32 length = most;
+    if (slash != std::string::npos) {
+        const char* end = text.data() + text.size();
+        const auto [stop, error] = std::from_chars(text.data() + slash + 1, end, length);
+        if (error != std::errc() || stop != end || length > most)
+            return fail(EINVAL, "{} has no prefix length of 0 to {}", json.dump(), most);
+    }
+    if (::inet_pton(family, text.substr(0, slash).c_str(), key.data() + sizeof length) != 1)
+        return fail(EINVAL, "{} is no {} prefix", json.dump(), family == AF_INET ? "IPv4" : "IPv6");
+    std::memcpy(key.data(), &length, sizeof length);
+    return {};
+}
+
+std::vector<Json> entries_of(Map& map);
 
 Json dump_entry(Map& map, const Bytes& key, bool& present) {
     const MapSpec& spec = map.spec();
     Json entry;
     present = true;
     entry["key"] = to_hex(key);
+    if (const int family = family_of(map); family != 0) entry["prefix"] = prefix_text(family, key);
     if (Json names = fields(map, spec.btf_key_type_id, key); !names.is_null())
         entry["key_fields"] = std::move(names);
     if (spec.type == BPF_MAP_TYPE_PROG_ARRAY) {
@@ -78,10 +119,34 @@ Json dump_entry(Map& map, const Bytes& key, bool& present) {
         if (present) entry["program"] = program->parts().name;
         return entry;
     }
+    if (is_map_of_maps(map)) {
+        const auto inner = inner_map(map, key.data());
+        present = inner != nullptr;
+        if (!present) return entry;
+        entry["map"] = inner->spec().name;
+        entry["entries"] = entries_of(*inner);
+        return entry;
+    }
     Bytes value(map.syscall_value_size());
     present = map.ops().copy_value != nullptr && map.ops().copy_value(map, key.data(), value.data(), 0) == 0;
     if (present) put_value(entry, map, value);
     return entry;
+}
+
+std::vector<Json> entries_of(Map& map) {
+    std::vector<Json> entries;
+    const u32 type = map.spec().type;
+    if (type == BPF_MAP_TYPE_QUEUE || type == BPF_MAP_TYPE_STACK) {
+        for (const Bytes& value : static_cast<QueueStackMap&>(map).values())
+            put_value(entries.emplace_back(), map, value);
+        return entries;
+    }
+    for (const Bytes& key : keys_of(map)) {
+        bool present = false;
+        Json entry = dump_entry(map, key, present);
+        if (present) entries.push_back(std::move(entry));
+    }
+    return entries;
 }
 
 /// Bytes from a JSON value: hex, a number in the host's order, or fields by BTF.
@@ -126,20 +191,27 @@ Result<> read_value(const Map& map, const Json& json, Bytes& value) {
     return {};
 }
 
+Result<> read_key(const Map& map, const Json& entry, Bytes& key) {
+    if (const Json* json = part(entry, "key", "key_fields"))
+        return read_bytes(map, map.spec().btf_key_type_id, *json, key);
+    const int family = family_of(map);
+    if (const auto it = entry.find("prefix"); it != entry.end() && family != 0)
+        return read_prefix(family, *it, key);
+    return fail(EINVAL, "is missing");
+}
+
 Result<> store_entry(Map& map, const Json& entry) {
     if (!entry.is_object()) return fail(EINVAL, "is not an object with a key and a value");
     for (const auto& [name, ignored] : entry.items())
-        if (name != "key" && name != "value" && name != "key_fields" && name != "value_fields")
+        if (name != "key" && name != "value" && name != "key_fields" && name != "value_fields" &&
+            (name != "prefix" || family_of(map) == 0))
             return fail(EINVAL, "has an unknown part '{}'", name);
-    const Json* key_json = part(entry, "key", "key_fields");
     const Json* value_json = part(entry, "value", "value_fields");
     if (value_json == nullptr) return fail(EINVAL, "has no value");
     Bytes key(map.spec().key_size);
     Bytes value(map.syscall_value_size());
     if (!key.empty()) {
-        if (key_json == nullptr) return fail(EINVAL, "has no key");
-        auto done = read_bytes(map, map.spec().btf_key_type_id, *key_json, key);
-        if (!done) return fail(done.error(), "key");
+        if (auto done = read_key(map, entry, key); !done) return fail(done.error(), "key");
     }
     if (auto done = read_value(map, *value_json, value); !done) return fail(done.error(), "value");
     const int code = map.ops().store_value(map, key.empty() ? nullptr : key.data(), value.data(), BPF_ANY);
@@ -181,6 +253,7 @@ Result<Json> parse_file(const std::string& path) {
 Result<> load_entries(const NamedMap& map, const std::string& path) {
     if (map.map->spec().type == BPF_MAP_TYPE_PROG_ARRAY)
         return fail(EOPNOTSUPP, "a program array is filled by its object file only");
+    if (is_map_of_maps(*map.map)) return fail(EOPNOTSUPP, "a map of maps is filled by its object file only");
     if (map.map->ops().store_value == nullptr) return fail(EOPNOTSUPP, "maps of this type cannot be filled");
     if (map.map->frozen()) return fail(EPERM, "the map is frozen");
     const auto root = parse_file(path);
@@ -211,10 +284,7 @@ std::string dump_maps(std::span<const NamedMap> maps) {
         text += m == 0 ? "\n" : ",\n";
         text += opening + ",\"entries\": [";
         const char* separator = "\n ";
-        for (const Bytes& key : keys_of(map)) {
-            bool present = false;
-            const Json entry = dump_entry(map, key, present);
-            if (!present) continue;
+        for (const Json& entry : entries_of(map)) {
             text += separator + entry.dump(-1, ' ', false, Json::error_handler_t::replace);
             separator = ",\n ";
         }

@@ -23,6 +23,8 @@ struct PortSpec {
     u32 ifindex = 0; ///< what programs see; 0: DPDK's port number plus 1
     u32 rx_descriptors = 1024;
     u32 tx_descriptors = 1024;
+
+    friend bool operator==(const PortSpec&, const PortSpec&) = default;
 };
 
 /// Packets in flight that one port's pool can hold. A buffer begins like a Linux XDP frame, with kHeadroom

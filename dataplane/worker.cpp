@@ -11,6 +11,8 @@
 #include <rte_pause.h>
 #include <rte_prefetch.h>
 
+#include "bpf/maps/dev_map.h"
+#include "bpf/run/redirect.h"
 #include "dataplane/port.h"
 #include "dataplane/run_scope.h"
 
@@ -58,7 +60,7 @@ bool fill(XdpBuff& packet, rte_mbuf& mbuf, u32 ifindex, u32 queue, QueueStats& s
     packet.rx_queue = queue;
     packet.verdict = kAborted;
     packet.timestamp_ns = 0;
-    std::memset(&packet.index, 0, sizeof packet - offsetof(XdpBuff, index));
+    std::memset(&packet.index, 0, offsetof(XdpBuff, skb) - offsetof(XdpBuff, index));
     packet.origin = &mbuf;
     if (mbuf.data_len >= 14) std::memcpy(&packet.protocol, data + 12, 2);
     return true;
@@ -83,17 +85,25 @@ void take_back(const XdpBuff& packet, rte_mbuf& mbuf) {
 
 class Worker {
 public:
-    Worker(WorkerShared& shared, u32 number) : shared_(shared), number_(number) {}
+    Worker(WorkerShared& shared, u32 number, WorkerStats& stats)
+        : shared_(shared), number_(number), stats_(stats) {}
 
     void run() {
         RunScope scope({.cpu = cpu(), .clock = Clock::wall, .seed = rte_rdtsc(), .random_by_packet = false});
         if (!scope.ready()) return;
+        stats_.cpu.add(cpu());
+        u64 before = rte_rdtsc();
         while (!shared_.stop.load(std::memory_order_relaxed)) {
             const Generation* generation = shared_.generation.load(std::memory_order_acquire);
             u32 received = 0;
             for (const QueuePlan& queue : generation->queues[number_])
                 received += poll(queue, generation->targets[number_]);
             scope.quiescent();
+            const u64 now = rte_rdtsc();
+            stats_.rounds.add(1);
+            stats_.cycles.add(now - before);
+            if (received != 0) stats_.busy_cycles.add(now - before);
+            before = now;
             if (received == 0) rte_pause();
         }
     }
@@ -140,11 +150,9 @@ private:
             XdpBuff& packet = burst_.packets[i];
             auto* mbuf = static_cast<rte_mbuf*>(packet.origin);
             switch (verdicts_[i]) {
-            case kPass: post(queue.peer, Drop::no_peer, packet, *mbuf, queue); break;
-            case kTx: post(queue.self, Drop::no_peer, packet, *mbuf, queue); break;
-            case kRedirect:
-                post(find_target(targets, packet.redirect_ifindex), Drop::no_such_port, packet, *mbuf, queue);
-                break;
+            case kPass: post(queue.peer, Drop::no_peer, packet, *mbuf, queue, targets); break;
+            case kTx: post(queue.self, Drop::no_peer, packet, *mbuf, queue, targets); break;
+            case kRedirect: redirect(packet, *mbuf, queue, targets); break;
             case kDrop: bury(*mbuf, Drop::verdict, queue); break;
             default: bury(*mbuf, Drop::aborted, queue); break;
             }
@@ -157,43 +165,116 @@ private:
         return -1;
     }
 
-    void post(i32 target, Drop reason, const XdpBuff& packet, rte_mbuf& mbuf, const QueuePlan& queue) {
+    using Targets = std::vector<TxTarget>;
+
+    void redirect(XdpBuff& packet, rte_mbuf& mbuf, const QueuePlan& queue, const Targets& targets) {
+        const Redirect to = Redirect::of(packet);
+        switch (to.kind) {
+        case RedirectKind::neighbour:
+        case RedirectKind::peer: // of tc programs, which no chain runs
+        case RedirectKind::port:
+            return post(find_target(targets, to.target), Drop::no_such_port, packet, mbuf, queue, targets);
+        case RedirectKind::entry: {
+            const DevMap* map = DevMap::by_number(to.map);
+            const DevTarget* target = map != nullptr ? map->find(to.target) : nullptr;
+            if (target == nullptr) return bury(mbuf, Drop::no_such_port, queue);
+            return leave(*target, packet, mbuf, queue, targets);
+        }
+        case RedirectKind::broadcast: return broadcast(to, packet, mbuf, queue, targets);
+        case RedirectKind::cpu: return bury(mbuf, Drop::cpu_map, queue);
+        case RedirectKind::socket: return bury(mbuf, Drop::xsk_map, queue);
+        }
+        bury(mbuf, Drop::aborted, queue);
+    }
+
+    /// Out of a devmap's port, past the entry's program.
+    void leave(const DevTarget& target, XdpBuff& packet, rte_mbuf& mbuf, const QueuePlan& queue,
+               const Targets& targets) {
+        if (target.entry != nullptr) {
+            const u32 verdict = target.entry->run(target.entry, &packet, &t_run);
+            if (verdict != kPass) return bury(mbuf, verdict == kDrop ? Drop::verdict : Drop::aborted, queue);
+        }
+        post(find_target(targets, target.value.ifindex), Drop::no_such_port, packet, mbuf, queue, targets);
+    }
+
+    /// Out of every port of a devmap: copies to all but the last, which gets the packet itself.
+    void broadcast(const Redirect& to, XdpBuff& packet, rte_mbuf& mbuf, const QueuePlan& queue,
+                   const Targets& targets) {
+        const DevMap* map = DevMap::by_number(to.map);
+        const bool not_back = (to.flags & BPF_F_EXCLUDE_INGRESS) != 0;
+        take_back(packet, mbuf);
+        if (!fill(packet, mbuf, queue.ifindex, queue.queue, *queue.stats)) return forget(mbuf);
+        const DevTarget* last = nullptr;
+        if (map != nullptr)
+            map->for_each_target([&](const DevTarget& target) {
+                if (not_back && target.value.ifindex == queue.ifindex) return;
+                if (last != nullptr) send_copy(*last, mbuf, queue, targets);
+                last = &target;
+            });
+        if (last == nullptr) return bury(mbuf, Drop::no_such_port, queue);
+        leave(*last, packet, mbuf, queue, targets);
+    }
+
+    void send_copy(const DevTarget& target, const rte_mbuf& mbuf, const QueuePlan& queue,
+                   const Targets& targets) {
+        queue.stats->copies.add(1);
+        rte_mbuf* copy = rte_pktmbuf_copy(&mbuf, mbuf.pool, 0, ~u32{0});
+        if (copy == nullptr) return queue.stats->drops[static_cast<u32>(Drop::no_copy)].add(1);
+        XdpBuff packet;
+        if (!fill(packet, *copy, queue.ifindex, queue.queue, *queue.stats)) return forget(*copy);
+        leave(target, packet, *copy, queue, targets);
+    }
+
+    void post(i32 target, Drop reason, const XdpBuff& packet, rte_mbuf& mbuf, const QueuePlan& queue,
+              const Targets& targets) {
         if (target < 0) return bury(mbuf, reason, queue);
         take_back(packet, mbuf);
         Outbox& outbox = outboxes_[static_cast<u32>(target)];
+        if (outbox.count == kBurst) flush(outbox, targets[static_cast<u32>(target)], queue);
         outbox.packets[outbox.count++] = &mbuf;
         outbox.bytes += mbuf.pkt_len;
     }
 
     void bury(rte_mbuf& mbuf, Drop reason, const QueuePlan& queue) {
-        dead_[dead_count_++] = &mbuf;
+        forget(mbuf);
         queue.stats->drops[static_cast<u32>(reason)].add(1);
+    }
+
+    /// To be freed; counted already.
+    void forget(rte_mbuf& mbuf) {
+        if (dead_count_ == kBurst) { // copies make a burst longer
+            rte_pktmbuf_free_bulk(dead_.data(), dead_count_);
+            dead_count_ = 0;
+        }
+        dead_[dead_count_++] = &mbuf;
     }
 
     void send(const QueuePlan& queue, const std::vector<TxTarget>& targets) {
         for (std::size_t i = 0; i < targets.size(); ++i) {
-            Outbox& outbox = outboxes_[i];
-            if (outbox.count == 0) continue;
-            const TxTarget& target = targets[i];
-            if (target.lock != nullptr)
-                while (target.lock->test_and_set(std::memory_order_acquire)) rte_pause();
-            const u16 sent = rte_eth_tx_burst(target.port, target.queue, outbox.packets.data(),
-                                              static_cast<u16>(outbox.count));
-            if (target.lock != nullptr) target.lock->clear(std::memory_order_release);
-            for (u32 k = sent; k < outbox.count; ++k) {
-                outbox.bytes -= outbox.packets[k]->pkt_len;
-                bury(*outbox.packets[k], Drop::tx_full, queue);
-            }
-            queue.stats->forwarded.add(sent);
-            target.stats->packets.add(sent);
-            target.stats->bytes.add(outbox.bytes);
-            outbox.count = 0;
-            outbox.bytes = 0;
+            if (outboxes_[i].count != 0) flush(outboxes_[i], targets[i], queue);
         }
+    }
+
+    void flush(Outbox& outbox, const TxTarget& target, const QueuePlan& queue) {
+        if (target.lock != nullptr)
+            while (target.lock->test_and_set(std::memory_order_acquire)) rte_pause();
+        const u16 sent = rte_eth_tx_burst(target.port, target.queue, outbox.packets.data(),
+                                          static_cast<u16>(outbox.count));
+        if (target.lock != nullptr) target.lock->clear(std::memory_order_release);
+        for (u32 k = sent; k < outbox.count; ++k) {
+            outbox.bytes -= outbox.packets[k]->pkt_len;
+            bury(*outbox.packets[k], Drop::tx_full, queue);
+        }
+        queue.stats->forwarded.add(sent);
+        target.stats->packets.add(sent);
+        target.stats->bytes.add(outbox.bytes);
+        outbox.count = 0;
+        outbox.bytes = 0;
     }
 
     WorkerShared& shared_;
     u32 number_;
+    WorkerStats& stats_;
     u64 next_index_ = 0;
     Burst burst_;
     Verdicts verdicts_{};
@@ -204,8 +285,8 @@ private:
 
 } // namespace
 
-void run_worker(WorkerShared& shared, u32 number) {
-    const auto worker = std::make_unique<Worker>(shared, number);
+void run_worker(WorkerShared& shared, u32 number, WorkerStats& stats) {
+    const auto worker = std::make_unique<Worker>(shared, number, stats);
     worker->run();
 }
 

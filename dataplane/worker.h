@@ -14,8 +14,19 @@
 namespace xdplane {
 
 /// Why a received packet was freed rather than sent. A row each in kDropReasons.
-enum class Drop : u8 { verdict, aborted, no_peer, no_such_port, tx_full, segments, no_room };
-inline constexpr u32 kDrops = 7;
+enum class Drop : u8 {
+    verdict,
+    aborted,
+    no_peer,
+    no_such_port,
+    tx_full,
+    segments,
+    no_room,
+    cpu_map,
+    xsk_map,
+    no_copy
+};
+inline constexpr u32 kDrops = 10;
 struct DropReason {
     const char* key;  ///< in JSON
     const char* text; ///< in tables
@@ -28,6 +39,9 @@ inline constexpr std::array<DropReason, kDrops> kDropReasons{{
     {"tx_full", "transmit queue full"},
     {"segments", "in several segments"},
     {"no_headroom", "no headroom"},
+    {"cpu_map", "redirected to a CPU of a cpumap"},
+    {"xsk_map", "redirected to a socket of an xskmap"},
+    {"no_copy", "no buffer for a copy to another port"},
 }};
 
 /// What one worker sent on one port. Written by the worker alone.
@@ -46,14 +60,23 @@ struct TxTarget {
 };
 
 /// Counters of one queue. Written by its worker alone, read by the control thread at any time. Whatever was
-/// received was sent or dropped for one reason: rx_packets = forwarded + the sum of drops, whenever the
-/// worker is between two bursts.
+/// received, or made of it for more than one port, was sent or dropped for one reason: rx_packets + copies =
+/// forwarded + the sum of drops, whenever the worker is between two bursts.
 struct alignas(kCacheLine) QueueStats {
     Counter rx_packets;
     Counter rx_bytes;
     Counter bursts;    ///< receive calls that brought something
     Counter forwarded; ///< sent, on any port
+    Counter copies;    ///< made by BPF_F_BROADCAST, or tried to
     std::array<Counter, kDrops> drops;
+};
+
+/// What a worker counts of itself. Written by the worker alone.
+struct alignas(kCacheLine) WorkerStats {
+    Counter cpu;         ///< it runs on; written once
+    Counter rounds;      ///< over all its queues. Stands still: the worker hangs
+    Counter cycles;      ///< of the timestamp counter, in all rounds
+    Counter busy_cycles; ///< in rounds that brought packets
 };
 
 /// One receive queue and what happens to its packets. Immutable; the counters it points to live as long as
@@ -84,6 +107,6 @@ struct WorkerShared {
 /// The loop of worker `number`, until shared.stop; runs on the calling thread, which must be pinned to one
 /// CPU (its number becomes the CPU that programs see) and known to DPDK. When it returns, no packet is left
 /// with it.
-void run_worker(WorkerShared& shared, u32 number);
+void run_worker(WorkerShared& shared, u32 number, WorkerStats& stats);
 
 } // namespace xdplane

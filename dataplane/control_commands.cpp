@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Copyright (c) 2026, the xdplane authors
+#include "dataplane/control_commands.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <iterator>
+#include <nlohmann/json.hpp>
+#include <unistd.h>
+
+namespace xdplane {
+namespace {
+
+std::string plural(u64 count, std::string_view thing) {
+    return fmt::format("{} {}{}", count, thing, count == 1 ? "" : "s");
+}
+
+Result<Json> status(Daemon& daemon, const Json&) {
+    const InlineReport report = daemon.report();
+    return Json{{"pid", getpid()},
+                {"config", daemon.running().config.path},
+                {"generation", daemon.generation()},
+                {"can_roll_back", daemon.can_roll_back()},
+                {"last_error", daemon.last_error().empty() ? Json(nullptr) : Json(daemon.last_error())},
+                {"seconds", report.seconds},
+                {"engine", report.engine},
+                {"workers", report.workers},
+                {"ports", report.ports.size()},
+                {"chains", daemon.running().chains.size()},
+                {"packets", report.packets()},
+                {"forwarded", report.forwarded()},
+                {"dropped", report.dropped()}};
+}
+
+std::string status_text(const Daemon& daemon, const Json&) {
+    const InlineReport report = daemon.report();
+    std::string text =
+        fmt::format("xdplane, process {}, running for {:.0f} s\nconfiguration  {}, generation {}{}\n"
+                    "engine         {}, {}, {}, {}\npackets        {} received, {} forwarded, {} dropped\n",
+                    getpid(), report.seconds, daemon.running().config.path, daemon.generation(),
+                    daemon.can_roll_back() ? "" : " (nothing to roll back to)", report.engine,
+                    plural(report.workers, "worker"), plural(report.ports.size(), "port"),
+                    plural(daemon.running().chains.size(), "chain"), report.packets(), report.forwarded(),
+                    report.dropped());
+    if (!daemon.last_error().empty()) text += fmt::format("last error     {}\n", daemon.last_error());
+    return text;
+}
+
+template<class Reports>
+Json array_of(const Reports& reports) {
+    Json array = Json::array();
+    for (const auto& report : reports) array.push_back(json_of(report));
+    return array;
+}
+
+Result<Json> ports(Daemon& daemon, const Json&) { return array_of(daemon.plane().ports()); }
+std::string ports_text(const Daemon& daemon, const Json&) { return ports_table(daemon.plane().ports()); }
+
+Result<Json> workers(Daemon& daemon, const Json&) { return array_of(daemon.plane().worker_reports()); }
+std::string workers_text(const Daemon& daemon, const Json&) {
+    return workers_table(daemon.plane().worker_reports());
+}
+
+Result<Json> chains(Daemon& daemon, const Json&) { return array_of(daemon.plane().chains()); }
+std::string chains_text(const Daemon& daemon, const Json&) {
+    std::string text;
+    for (const ChainReport& chain : daemon.plane().chains())
+        text += (text.empty() ? "" : "\n") + chain_table(chain);
+    return text.empty() ? "no port has a chain\n" : text;
+}
+
+Result<Json> maps(Daemon& daemon, const Json&) {
+    Json array = Json::array();
+    for (const auto& [chain, loaded] : daemon.running().chains)
+        for (const NamedMap& named : loaded.maps) {
+            const MapSpec& spec = named.map->spec();
+            array.push_back({{"chain", chain},
+                             {"object", named.object},
+                             {"name", named.name},
+                             {"id", named.map->id},
+                             {"type", named.map->ops().name},
+                             {"key_size", spec.key_size},
+                             {"value_size", spec.value_size},
+                             {"max_entries", spec.max_entries},
+                             {"memory_bytes", named.map->memory_bytes()}});
+        }
+    return array;
+}
+std::string maps_text(const Daemon&, const Json& result) {
+    std::string text = fmt::format("{:<6} {:<16} {:<20} {:<24} {:>6} {:>8} {:>12} {:>14}\n", "id", "chain",
+                                   "object:map", "type", "key B", "value B", "max entries", "memory KiB");
+    for (const Json& map : result)
+        fmt::format_to(std::back_inserter(text), "{:<6} {:<16} {:<20} {:<24} {:>6} {:>8} {:>12} {:>14}\n",
+                       map["id"].get<u64>(), map["chain"].get<std::string>(),
+                       map["object"].get<std::string>() + ":" + map["name"].get<std::string>(),
+                       map["type"].get<std::string>(), map["key_size"].get<u64>(),
+                       map["value_size"].get<u64>(), map["max_entries"].get<u64>(),
+                       map["memory_bytes"].get<u64>() / 1024);
+    return text;
+}
+
+/// All chains' maps of that name: "NAME" or "OBJECT:NAME".
+Result<Json> map_entries(Daemon& daemon, const Json& request) {
+    const auto name = request.at("map").get<std::string>();
+    std::vector<NamedMap> found;
+    std::vector<std::string> names;
+    for (const NamedMap& map : daemon.running().maps()) {
+        if (map.name == name || map.object + ":" + map.name == name) found.push_back(map);
+        names.push_back(map.name);
+    }
+    if (found.empty()) return fail(ENOENT, "no map '{}' (there are: {})", name, fmt::join(names, ", "));
+    return Json::parse(dump_maps(found));
+}
+std::string as_text(const Daemon&, const Json& result) { return result.dump(2) + "\n"; }
+
+Result<Json> stats(Daemon& daemon, const Json&) { return json_of(daemon.report()); }
+std::string stats_text(const Daemon& daemon, const Json&) { return as_table(daemon.report()); }
+
+Json change_of_generation(const Daemon& daemon, bool with_maps) {
+    Json maps = Json::array();
+    if (with_maps)
+        for (const MapChange& change : daemon.running().changes)
+            maps.push_back({{"object", change.object},
+                            {"map", change.map},
+                            {"contents", name_of(change.fate)},
+                            {"entries", change.entries}});
+    return {{"generation", daemon.generation()}, {"maps", maps}};
+}
+
+Result<Json> reload(Daemon& daemon, const Json&) {
+    if (auto done = daemon.reload(); !done) return fail(done.error());
+    return change_of_generation(daemon, true);
+}
+Result<Json> rollback(Daemon& daemon, const Json&) {
+    if (auto done = daemon.rollback(); !done) return fail(done.error());
+    return change_of_generation(daemon, false);
+}
+std::string generation_text(const Daemon& daemon, const Json& result) {
+    std::string text = fmt::format("generation {} runs\n", daemon.generation());
+    for (const Json& map : result["maps"]) {
+        const u64 entries = map["entries"].get<u64>();
+        text += fmt::format(
+            "  {}:{} {}{}\n", map["object"].get<std::string>(), map["map"].get<std::string>(),
+            map["contents"].get<std::string>(),
+            entries == 0
+                ? ""
+                : fmt::format(", {}", entries == 1 ? "1 entry" : fmt::format("{} entries", entries)));
+    }
+    return text;
+}
+
+constexpr ControlCommand kCommands[] = {
+    {"status", "", "what runs, for how long, and the last error", status, status_text},
+    {"ports", "", "counters of each port", ports, ports_text},
+    {"workers", "", "what each worker does, and how busy it is", workers, workers_text},
+    {"chains", "", "counters of each chain and stage", chains, chains_text},
+    {"maps", "", "maps of all chains", maps, maps_text},
+    {"map", "map", "entries of a map", map_entries, as_text},
+    {"stats", "", "all counters, as at the end of `xdplane run`", stats, stats_text},
+    {"reload", "", "read the configuration again and go over to it, all or nothing", reload, generation_text},
+    {"rollback", "", "go back to the configuration before the last reload", rollback, generation_text},
+};
+
+Json refusal(std::string_view message) { return {{"ok", false}, {"error", message}}; }
+
+} // namespace
+
+std::span<const ControlCommand> control_commands() { return kCommands; }
+
+Json handle_control_request(Daemon& daemon, const Json& request) {
+    const auto name = request.find("command");
+    if (name == request.end() || !name->is_string()) return refusal("a request needs \"command\"");
+    const auto command =
+        std::ranges::find(kCommands, name->get_ref<const std::string&>(), &ControlCommand::name);
+    if (command == std::end(kCommands))
+        return refusal(fmt::format("there is no command '{}'", name->get_ref<const std::string&>()));
+    if (!command->argument.empty()) {
+        const auto argument = request.find(command->argument);
+        if (argument == request.end() || !argument->is_string())
+            return refusal(fmt::format("'{}' needs \"{}\", a string", command->name, command->argument));
+    }
+    auto result = command->run(daemon, request);
+    if (!result) return refusal(result.error().message);
+    Json reply = {{"ok", true}, {"result", *result}};
+    if (const auto text = request.find("text"); text != request.end() && *text == true)
+        reply["text"] = command->text(daemon, *result);
+    return reply;
+}
+
+} // namespace xdplane

@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Copyright (c) 2026, the xdplane authors
+#pragma once
+#include <span>
+#include <string_view>
+
+#include "dataplane/control_server.h"
+#include "dataplane/daemon.h"
+
+namespace xdplane {
+
+/// A command of the control socket: a row in control_commands.cpp.
+struct ControlCommand {
+    std::string_view name;
+    std::string_view argument; ///< key of the request that it takes besides; empty: none
+    std::string_view summary;  ///< one line, for `xdplane ctl --help`
+    /// The result, for programs.
+    Result<Json> (*run)(Daemon& daemon, const Json& request);
+    /// The same for people; ends in a newline.
+    std::string (*text)(const Daemon& daemon, const Json& result);
+};
+[[nodiscard]] std::span<const ControlCommand> control_commands();
+
+/// Carries out a request. With "text": true in it the reply has the result as "text" too.
+[[nodiscard]] Json handle_control_request(Daemon& daemon, const Json& request);
+
+} // namespace xdplane

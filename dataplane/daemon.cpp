@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Copyright (c) 2026, the xdplane authors
+#include "dataplane/daemon.h"
+
+#include <cerrno>
+
+#include "bpf/syscall/bpf_system.h"
+
+namespace xdplane {
+
+std::vector<InlinePort> LoadedConfig::ports() const {
+    std::vector<InlinePort> ports;
+    for (const PortConfig& port : config.ports) {
+        PortSpec spec{.name = port.name, .device = port.device, .ifindex = port.ifindex};
+        if (port.rx_descriptors != 0) spec.rx_descriptors = port.rx_descriptors;
+        if (port.tx_descriptors != 0) spec.tx_descriptors = port.tx_descriptors;
+        ports.push_back({.spec = std::move(spec),
+                         .peer = port.peer,
+                         .chain = port.chain.empty() ? nullptr : chains.at(port.chain).chain,
+                         .chain_name = port.chain});
+    }
+    return ports;
+}
+
+std::vector<NamedMap> LoadedConfig::maps() const {
+    std::vector<NamedMap> maps;
+    for (const auto& [name, loaded] : chains) maps.insert(maps.end(), loaded.maps.begin(), loaded.maps.end());
+    return maps;
+}
+
+Result<std::shared_ptr<const LoadedConfig>> load_config(const std::string& path,
+                                                        const LoadedConfig* running) {
+    auto config = read_config(path);
+    if (!config) return fail(config.error());
+    if (config->ports.empty()) return fail(EINVAL, "{}: no ports", path);
+    auto loaded = std::make_shared<LoadedConfig>();
+    loaded->config = std::move(*config);
+    for (const PortConfig& port : loaded->config.ports) {
+        if (port.chain.empty() || loaded->chains.contains(port.chain)) continue;
+        std::span<const std::unique_ptr<Object>> old;
+        if (running != nullptr)
+            if (const auto found = running->chains.find(port.chain); found != running->chains.end())
+                old = found->second.objects;
+        CarryOver carry(old);
+        auto chain = load_chain(loaded->config.chain(port.chain)->stages, std::nullopt, &carry);
+        if (!chain) return fail(chain.error());
+        loaded->changes.insert(loaded->changes.end(), carry.changes().begin(), carry.changes().end());
+        loaded->chains.emplace(port.chain, std::move(*chain));
+    }
+    return loaded;
+}
+
+Result<std::unique_ptr<Daemon>> Daemon::start(std::shared_ptr<const LoadedConfig> config, u32 workers) {
+    std::unique_ptr<Daemon> daemon(new Daemon);
+    auto plane = Inline::open(config->ports(), workers);
+    if (!plane) return fail(plane.error(), config->config.path);
+    if (auto started = (*plane)->start(); !started) return fail(started.error());
+    daemon->plane_ = std::move(*plane);
+    daemon->running_ = std::move(config);
+    daemon->begin_ = std::chrono::steady_clock::now();
+    return daemon;
+}
+
+Result<> Daemon::publish(std::shared_ptr<const LoadedConfig> next) {
+    if (auto done = plane_->reconfigure(next->ports()); !done && done.error().code != ETIMEDOUT)
+        return fail(done.error(), next->config.path);
+    else if (!done)
+        last_error_ = done.error().message; // and yet the others run it
+    before_ = std::exchange(running_, std::move(next));
+    ++generation_;
+    return {};
+}
+
+Result<> Daemon::reload() {
+    last_error_.clear();
+    auto next = load_config(running_->config.path, running_.get());
+    auto done = next ? publish(std::move(*next)) : Result<>(fail(next.error()));
+    if (!done) last_error_ = done.error().message;
+    return done;
+}
+
+Result<> Daemon::rollback() {
+    if (before_ == nullptr) return fail(ENOENT, "there is no generation before this one");
+    last_error_.clear();
+    return publish(before_);
+}
+
+double Daemon::seconds() const {
+    return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin_).count();
+}
+
+InlineReport Daemon::report() const {
+    return {.seconds = seconds(),
+            .workers = plane_->workers(),
+            .engine = engine() == Engine::jit ? "jit" : "interpreter",
+            .ports = plane_->ports(),
+            .chains = plane_->chains()};
+}
+
+} // namespace xdplane

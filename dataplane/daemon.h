@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Copyright (c) 2026, the xdplane authors
+#pragma once
+#include <chrono>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "dataplane/carry_over.h"
+#include "dataplane/chain_loader.h"
+#include "dataplane/config.h"
+#include "dataplane/inline.h"
+#include "dataplane/inline_report.h"
+
+/// A data plane with its configuration: what `xdplane run` is, apart from the loop around it.
+namespace xdplane {
+
+/// A configuration made ready to run: every object loaded, every program verified and compiled, every map
+/// filled.
+struct LoadedConfig {
+    Config config;
+    std::map<std::string, LoadedChain> chains; ///< those that a port has, by name
+    std::vector<MapChange> changes;            ///< what became of the maps of the one before
+
+    [[nodiscard]] std::vector<InlinePort> ports() const;
+    [[nodiscard]] std::vector<NamedMap> maps() const;
+};
+
+/// Reads the file and loads what it names. `running`: the one it is to take the place of; its maps are
+/// carried over (carry_over.h). Errors name the file; nothing that runs is touched.
+[[nodiscard]] Result<std::shared_ptr<const LoadedConfig>> load_config(const std::string& path,
+                                                                      const LoadedConfig* running = nullptr);
+
+/// Control thread.
+class Daemon {
+public:
+    /// Opens the ports of a configuration and starts to filter. DPDK must run: start_eal().
+    static Result<std::unique_ptr<Daemon>> start(std::shared_ptr<const LoadedConfig> config, u32 workers);
+
+    /// Reads the configuration file again, loads everything, and goes over to it: programs, program arrays,
+    /// map contents and the ports' chains together or not at all. Error: the old one goes on.
+    Result<> reload();
+    /// Back to the configuration that ran before the last reload() or rollback(). Maps that both share keep
+    /// what is in them. ENOENT if there is none.
+    Result<> rollback();
+    /// Stops everything; see Inline::stop().
+    u32 stop() { return plane_->stop(); }
+
+    [[nodiscard]] const LoadedConfig& running() const { return *running_; }
+    [[nodiscard]] const Inline& plane() const { return *plane_; }
+    /// Of what runs: 1 at the start, counted up by every reload() and rollback() that was done.
+    [[nodiscard]] u64 generation() const { return generation_; }
+    [[nodiscard]] bool can_roll_back() const { return before_ != nullptr; }
+    [[nodiscard]] const std::string& last_error() const { return last_error_; } ///< of reload(); may be empty
+    [[nodiscard]] double seconds() const;                                       ///< since start()
+    [[nodiscard]] InlineReport report() const;
+
+private:
+    Daemon() = default;
+    Result<> publish(std::shared_ptr<const LoadedConfig> next);
+
+    std::shared_ptr<const LoadedConfig> running_;
+    std::shared_ptr<const LoadedConfig> before_; ///< for rollback(); null at first
+    std::unique_ptr<Inline> plane_;              ///< goes before what it runs
+    std::chrono::steady_clock::time_point begin_;
+    u64 generation_ = 1;
+    std::string last_error_;
+};
+
+} // namespace xdplane
