@@ -206,9 +206,12 @@ TEST_F(HelpersKernel, RedirectRefusesFlags) {
 
 TEST_F(HelpersKernel, FormatsOfTracePrintk) {
     const std::string formats[] = {
-        "xdplane %d", "%d %u %i", "%x%X", "%ld %lu %lx", "%lld",   "%5d|%-7u|%08x", "%+d % d", "%c",
-        "%%",         "%d%%%d",   "%",    "%5",          "%ll",    "%lc",           "%#x",     "%.3d",
-        "%d%d%d%d",   "%q",       "%-",   "\x01",        "a\tb\n", "%20d",          "%3c"};
+        "xdplane %d", "%d %u %i", "%x%X",   "%ld %lu %lx", "%lld",   "%5d|%-7u|%08x", "%+d % d", "%c",
+        "%%",         "%d%%%d",   "%",      "%5",          "%ll",    "%lc",           "%#x",     "%.3d",
+        "%d%d%d%d",   "%q",       "%-",     "\x01",        "a\tb\n", "%20d",          "%3c",     "%s|",
+        "%9s|",       "%-9s|",    "%pks|",  "%pus|",       "%px",    "%30px",         "%pI4",    "%pi4",
+        "%pI6",       "%pi6",     "%pI5",   "%pB",         "%ps",    "%pS",           "%pZ",     "%ls",
+        "%pIx",       "%20pI4",   "%20pB|", "%20ps|"};
     for (const std::string& format : formats) {
         SCOPED_TRACE(format);
         buffer_.fill(0);

@@ -10,6 +10,7 @@
 
 #include "bpf/isa/disassembler.h"
 #include "tests/differential/program_generator.h"
+#include "tests/support/abstraction.h"
 #include "tests/support/engines.h"
 #include "tests/support/hex.h"
 #include "tests/support/kernel_oracle.h"
@@ -127,6 +128,19 @@ void compare_engines(const RandomProgram& program, const Outcome& input, Outcome
     }
 }
 
+/// Registers and stack are within what was proved.
+void check_states(VerifyRequest request, const VerifiedProgram& verified, std::span<u8> value,
+                  const Outcome& input) {
+    test::RecordedStates states;
+    states.record(std::move(request));
+    const Result<LoweredProgram> lowered = lower(verified);
+    ASSERT_TRUE(lowered) << lowered.error().message;
+    test::AbstractionCheck check(verified, *lowered, states);
+    const auto executable = interpret_watched(*lowered, check);
+    (void)run_engine(executable->entry, value, input, false);
+    EXPECT_EQ(check.violation(), "");
+}
+
 /// The way that programs really take: verified, with a map of ours, and lowered by what was proved.
 void check_verified(u64 seed) {
     const RandomProgram program = generate_program(seed);
@@ -161,6 +175,7 @@ void check_verified(u64 seed) {
             expect_same(run_engine((*executable)->entry, value, input, burst), reference,
                         fmt::format("verified, {} {}", engine.name, burst ? "burst" : "scalar"));
     }
+    check_states(request, *verified, value, input);
 }
 
 void check_engines(u64 seed) {

@@ -2,8 +2,8 @@
 // Copyright (c) 2026, the xdplane authors
 //
 // The adversary of the verifier: random programs, most of them nearly right. What it accepts runs on a
-// machine that trusts nothing and on every engine, all with the same results; and the running kernel is asked
-// for its verdict and its results.
+// machine that trusts nothing and on every engine, all with the same results; what registers and stack hold
+// is compared with what was proved; and the running kernel is asked for its verdict and its results.
 //
 // XDPLANE_RANDOM_ROUNDS and XDPLANE_RANDOM_SEED ask for more or other programs, XDPLANE_RANDOM_REPORT=1 for
 // the counts, XDPLANE_RANDOM_STRICT=1 to fail where only the kernel refuses for a reason that is not listed
@@ -22,6 +22,7 @@
 #include "bpf/maps/map.h"
 #include "bpf/run/run_context.h"
 #include "bpf/verifier/verifier.h"
+#include "tests/support/abstraction.h"
 #include "tests/support/checked_machine.h"
 #include "tests/support/engines.h"
 #include "tests/support/kernel_bpf.h"
@@ -254,12 +255,13 @@ class Adversary : public testing::Test {
 protected:
     struct Counts {
         u64 programs = 0, ours = 0, kernel = 0, both = 0, only_ours = 0, only_kernel = 0, runs = 0,
-            unspecified = 0, kernel_runs = 0;
+            unspecified = 0, kernel_runs = 0, insns_checked = 0, bounds_checked = 0;
         std::map<std::string, u64> refused_here;                  ///< by message, where the kernel accepts
         std::map<std::string, std::pair<u64, u64>> refused_there; ///< by the kernel's message: count, a seed
     };
 
     void one(u64 seed);
+    void check_states(VerifyRequest request, const VerifiedProgram& verified);
     void run_all(RandomProgram& source, const VerifiedProgram& verified, int kernel_fd);
     void compare(const std::string& name, const Outcome& expected, std::size_t valid, const Outcome& got);
     void report() const;
@@ -364,6 +366,26 @@ void Adversary::run_all(RandomProgram& source, const VerifiedProgram& verified, 
     compare("the running kernel", expected, valid, got);
 }
 
+/// What every register and every slot of the stack holds is within a state of the verification.
+void Adversary::check_states(VerifyRequest request, const VerifiedProgram& verified) {
+    RandomProgram source(counts_.programs); // for packets
+    RecordedStates states;
+    states.record(std::move(request));
+    auto lowered = lower(verified);
+    ASSERT_TRUE(lowered) << lowered.error().message;
+    AbstractionCheck check(verified, *lowered, states);
+    const auto executable = interpret_watched(*lowered, check);
+    maps_.reset();
+    const bool room = uses_helper(verified.insns(), BPF_FUNC_xdp_adjust_tail);
+    for (u32 i = 0; i < 4; ++i) {
+        XdpBuff packet = frame_.fill(source.packet(), room);
+        (void)executable->entry.run(&executable->entry, &packet, &t_run);
+        ASSERT_EQ(check.violation(), "");
+    }
+    counts_.insns_checked += check.insns_checked();
+    counts_.bounds_checked += check.bounds_checked();
+}
+
 void Adversary::one(u64 seed) {
     RandomProgram source(seed);
     const std::vector<Insn> insns = source.make();
@@ -375,7 +397,7 @@ void Adversary::one(u64 seed) {
     request.gpl_compatible = true;
     request.map_by_fd = [this](i32 fd) { return maps_.get(fd); };
     VerifierLog log;
-    const auto verified = verify(std::move(request), log);
+    const auto verified = verify(request, log);
     const UniqueFd fd(kernel_ ? kernel_->load(insns, nullptr) : -1);
     const bool kernel_accepts = fd.get() >= 0;
     counts_.ours += verified.has_value();
@@ -408,6 +430,7 @@ void Adversary::one(u64 seed) {
         }
     }
     run_all(source, *verified, fd.get());
+    if (!HasFatalFailure()) check_states(std::move(request), *verified);
 }
 
 void Adversary::report() const {
@@ -416,6 +439,8 @@ void Adversary::report() const {
                "on the kernel, {} programs with unspecified results\n",
                counts_.programs, counts_.ours, counts_.kernel, counts_.both, counts_.only_ours,
                counts_.only_kernel, counts_.runs, counts_.kernel_runs, counts_.unspecified);
+    fmt::print("{} insns within their states, {} results within their bounds\n", counts_.insns_checked,
+               counts_.bounds_checked);
     std::vector<std::pair<u64, std::string>> top;
     for (const auto& [message, count] : counts_.refused_here) top.emplace_back(count, message);
     std::sort(top.rbegin(), top.rend());

@@ -3,7 +3,7 @@
 //
 // The program as its users meet it: the cases of a file (exit status, words, files), and what needs more than
 // a line: JSON, maps there and back, equal results from any number of workers, cut objects.
-//   test_cli PROGRAM CAPTURES FILTERS CASES
+//   test_cli PROGRAM CAPTURES FILTERS CASES PROGRAMS
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
@@ -26,6 +26,7 @@ using Json = nlohmann::json;
 std::string g_program;
 std::string g_captures;
 std::string g_filters;
+std::string g_programs;
 
 std::string text_of(const fs::path& path) {
     std::ostringstream text;
@@ -62,9 +63,9 @@ public:
     [[nodiscard]] Outcome run(const std::string& script) const {
         std::ofstream(directory_ / "script") << script << "\n";
         const std::string command = fmt::format("cd '{0}/run' && PATH='{0}/bin':$PATH:/usr/sbin:/sbin "
-                                                "C='{1}' F='{2}' LC_ALL=C timeout 60 /bin/sh "
+                                                "C='{1}' F='{2}' P='{3}' LC_ALL=C timeout 60 /bin/sh "
                                                 "'{0}/script' >'{0}/out' 2>'{0}/err' </dev/null",
-                                                directory_.string(), g_captures, g_filters);
+                                                directory_.string(), g_captures, g_filters, g_programs);
         const int status = std::system(command.c_str());
         return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, text_of(directory_ / "out"),
                 text_of(directory_ / "err")};
@@ -285,13 +286,14 @@ TEST(Cli, CutObjectsAreRefused) {
 
 int main(int argc, char** argv) {
     testing::InitGoogleTest(&argc, argv);
-    if (argc != 5) {
-        fmt::print(stderr, "usage: {} PROGRAM CAPTURES FILTERS CASES\n", argv[0]);
+    if (argc != 6) {
+        fmt::print(stderr, "usage: {} PROGRAM CAPTURES FILTERS CASES PROGRAMS\n", argv[0]);
         return 2;
     }
     g_program = fs::absolute(argv[1]).string(); // meson passes it relative to where it runs us
     g_captures = argv[2];
     g_filters = argv[3];
+    g_programs = argv[5];
     const auto cases = read_cases(argv[4]);
     if (cases.size() < 50) return 2;
     for (const Case& c : cases) {

@@ -31,8 +31,10 @@ void run(const Program& program) {
     TestRun test;
     test.data = packet;
     const u32 type = program.parts().type->type;
-    if (type == BPF_PROG_TYPE_XDP) (void)test.run_xdp(program);
-    if (type == BPF_PROG_TYPE_SOCKET_FILTER) (void)test.run_socket_filter(program);
+    if (type == BPF_PROG_TYPE_XDP)
+        (void)test.run_xdp(program);
+    else if ((program.parts().type->use_bit & kUseSkb) != 0)
+        (void)test.run_skb(program);
 }
 
 } // namespace

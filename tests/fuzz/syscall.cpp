@@ -13,6 +13,7 @@
 
 #include "bpf/syscall/bpf_system.h"
 #include "bpf/syscall/object_table.h"
+#include "bpf/syscall/pins.h"
 #include "tests/fuzz/input.h"
 #include "tests/fuzz/target.h"
 
@@ -29,6 +30,7 @@ public:
     explicit Session(std::span<const u8> bytes) : whole_(bytes), input_(bytes) {}
     ~Session() {
         for (const int fd : fds_) close_object_fd(fd);
+        for (const char* path : kPaths) static_cast<void>(PinTable::instance().unlink(path));
     }
     Session(const Session&) = delete;
     Session& operator=(const Session&) = delete;
@@ -59,7 +61,7 @@ private:
     static bool returns_fd(u32 command) {
         return command == BPF_MAP_CREATE || command == BPF_PROG_LOAD || command == BPF_BTF_LOAD ||
                command == BPF_PROG_GET_FD_BY_ID || command == BPF_MAP_GET_FD_BY_ID ||
-               command == BPF_BTF_GET_FD_BY_ID;
+               command == BPF_BTF_GET_FD_BY_ID || command == BPF_OBJ_GET;
     }
     void keep(int fd) {
         const auto map = map_from_fd(fd);
@@ -96,6 +98,8 @@ private:
         switch (command) {
         case BPF_MAP_CREATE: {
             attr.btf_fd = attr.btf_value_type_id != 0 ? fd(attr.btf_fd) : attr.btf_fd;
+            if (attr.map_type == BPF_MAP_TYPE_ARRAY_OF_MAPS || attr.map_type == BPF_MAP_TYPE_HASH_OF_MAPS)
+                attr.inner_map_fd = fd(attr.inner_map_fd);
             const u64 bytes = (u64{attr.key_size} + attr.value_size) * attr.max_entries;
             // Linux gives what the machine has; here that would only measure the machine.
             if (bytes > 64 * kMaxMap && bytes < (u64{1} << 48)) limit(attr.max_entries, 64);
@@ -111,6 +115,10 @@ private:
             point(attr.key);
             point(attr.value); // and next_key
             return true;
+        case BPF_MAP_LOOKUP_BATCH:
+        case BPF_MAP_LOOKUP_AND_DELETE_BATCH:
+        case BPF_MAP_UPDATE_BATCH:
+        case BPF_MAP_DELETE_BATCH: adapt_batch(attr); return true;
         case BPF_MAP_FREEZE: attr.map_fd = fd(attr.map_fd); return true;
         case BPF_PROG_LOAD: adapt_load(attr); return true;
         case BPF_PROG_TEST_RUN: adapt_test_run(attr); return true;
@@ -121,12 +129,26 @@ private:
             point(attr.btf_log_buf);
             limit(attr.btf_log_size, kArea);
             return true;
+        case BPF_OBJ_PIN:
+        case BPF_OBJ_GET:
+            if (command == BPF_OBJ_PIN) attr.bpf_fd = fd(attr.bpf_fd);
+            if (attr.pathname != 0)
+                attr.pathname = reinterpret_cast<__u64>(kPaths[attr.pathname % std::size(kPaths)]);
+            return true;
         case BPF_PROG_BIND_MAP:
             attr.prog_bind_map.prog_fd = fd(attr.prog_bind_map.prog_fd);
             attr.prog_bind_map.map_fd = fd(attr.prog_bind_map.map_fd);
             return true;
         default: return true;
         }
+    }
+    void adapt_batch(bpf_attr& attr) {
+        attr.batch.map_fd = fd(attr.batch.map_fd);
+        point(attr.batch.in_batch), point(attr.batch.out_batch);
+        point(attr.batch.keys), point(attr.batch.values);
+        const auto map = map_from_fd(static_cast<int>(attr.batch.map_fd));
+        const u32 bytes = map ? std::max(map->spec().key_size, map->syscall_value_size()) : 1;
+        limit(attr.batch.count, kArea / std::max(bytes, 1U));
     }
     void adapt_load(bpf_attr& attr) {
         point(attr.insns);
@@ -179,6 +201,9 @@ private:
         }
         return true;
     }
+
+    static constexpr const char* kPaths[] = {"/sys/fs/bpf/a", "/sys/fs/bpf/./b", "/sys/fs/bpf/a/below",
+                                             "/sys/fs/bpf",   "/sys/fs/bpf/c.d", "/nowhere/a"};
 
     std::span<const u8> whole_;
     fuzz::Input input_;

@@ -29,7 +29,8 @@ constexpr u64 kStart[kWritable] = {
     0x7fffffffffffffff, 0x8000000000000000, 0x00000000ffffffff, 0xfffffffffffffffe, 0x000000000000003f};
 
 bool is_memory(OpKind kind) {
-    return kind == OpKind::ldx || kind == OpKind::st || kind == OpKind::stx || kind == OpKind::atomic;
+    return kind == OpKind::ldx || kind == OpKind::st || kind == OpKind::stx || kind == OpKind::atomic ||
+           kind == OpKind::load_acquire || kind == OpKind::store_release;
 }
 
 void add_wide(std::vector<Insn>& insns, u32 dst, u64 value) {
@@ -41,7 +42,7 @@ void add_wide(std::vector<Insn>& insns, u32 dst, u64 value) {
 std::vector<Insn> program_for(const OpcodeInfo& row, u8 dst, u8 src, u64 memory) {
     std::vector<Insn> insns;
     for (u32 reg = 0; reg < kWritable; ++reg) add_wide(insns, reg, kStart[reg]);
-    const u32 base = row.kind == OpKind::ldx ? src : dst;
+    const u32 base = row.kind == OpKind::ldx || row.kind == OpKind::load_acquire ? src : dst;
     if (is_memory(row.kind)) add_wide(insns, base, memory + 32);
     Insn insn = encode(row.op, dst, src, 0, 0x21);
     if (is_memory(row.kind)) insn.off = -16;

@@ -2,7 +2,9 @@
 // Copyright (c) 2026, the xdplane authors
 #include <gtest/gtest.h>
 #include <linux/bpf.h>
+#include <thread>
 
+#include "bpf/base/reclaimer.h"
 #include "bpf/helpers/helper.h"
 #include "bpf/isa/assembler.h"
 #include "bpf/maps/prog_array.h"
@@ -172,6 +174,72 @@ TEST_P(TailCalls, ReplacedWhileInUse) {
     EXPECT_EQ(run(*p), 2U);
     ASSERT_EQ(programs().erase(1), 0);
     EXPECT_EQ(run(*p), 9U);
+}
+
+/// Frames of every size on both sides of a call: each has room for the next one, and gives it back.
+TEST_P(TailCalls, FramesOfAllSizes) {
+    const auto with_stack = [](u32 bytes, const std::string& rest) {
+        if (bytes == 0) return rest;
+        return fmt::format("*(u64 *)(r10 -{0}) = 3\nr6 = *(u64 *)(r10 -{0})\n", bytes) + rest;
+    };
+    const auto sub = [](const std::string& rest) {
+        return rest + "f:\n*(u64 *)(r10 -72) = 5\nr0 = *(u64 *)(r10 -72)\nexit\n";
+    };
+    for (const u32 below : {0U, 8U, 16U, 512U}) {
+        for (const u32 above : {0U, 8U, 16U, 24U, 512U}) {
+            put(2, sub(with_stack(below, "call f\nr0 += 2\nexit\n")));
+            put(1, with_stack(512 - below, call("2") + "exit\n"));
+            // 1 is entered behind its prologue, 2 in front of it.
+            EXPECT_EQ(run(*program(with_stack(above, call("1") + "r0 = 9\nexit"))), 7U) << above << below;
+            EXPECT_EQ(run(*program("call g\nr0 += 1\nexit\ng:\n" +
+                                   with_stack(std::min(above, 256U), call("1") + "r0 = 9\nexit"))),
+                      8U)
+                << above << below;
+        }
+    }
+}
+
+/// Workers meet the old program, the new one or none, and nothing else.
+TEST_P(TailCalls, SwappedWhileWorkersRun) {
+    constexpr u32 kSwaps = 20000;
+    put(1, "r0 = 1\nexit");
+    put(2, call("1") + "r0 = 9\nexit");
+    const std::shared_ptr<Program> constant = program(call("2") + "r0 = 7\nexit");
+    const std::shared_ptr<Program> variable =
+        program(fmt::format("r3 = *(u32 *)(r1 +{})\n", kMark) + call("r3") + "r0 = 7\nexit");
+    const std::shared_ptr<Program> next[] = {
+        program("r0 = 1\nexit"), program("*(u64 *)(r10 -512) = 2\nr0 = *(u64 *)(r10 -512)\nexit"), nullptr};
+    std::atomic<bool> stop{false};
+    std::array<std::atomic<u64>, 10> seen{};
+    const auto work = [&](const Program& p) {
+        const int slot = Reclaimer::instance().online();
+        Burst burst;
+        burst.count = kBurst;
+        while (!stop.load(std::memory_order_relaxed)) {
+            for (XdpBuff& packet : burst.packets) packet.mark = 2;
+            p.run_burst(burst);
+            for (const XdpBuff& packet : burst.packets)
+                seen[std::min(packet.verdict, 9U)].fetch_add(1, std::memory_order_relaxed);
+            Reclaimer::instance().quiescent(slot);
+        }
+        Reclaimer::instance().offline(slot);
+    };
+    std::thread first(work, std::cref(*constant));
+    std::thread second(work, std::cref(*variable));
+    for (u32 i = 0; i < kSwaps || seen[1] == 0 || seen[2] == 0; ++i) {
+        const auto& chosen = next[i % 3];
+        if (chosen)
+            EXPECT_EQ(programs().set(1, chosen), 0);
+        else
+            EXPECT_EQ(programs().erase(1), 0);
+    }
+    stop = true;
+    first.join();
+    second.join();
+    u64 others = 0;
+    // 9: slot 1 was empty. Slot 2 never is.
+    for (const u32 verdict : {0, 3, 4, 5, 6, 7, 8}) others += seen[verdict];
+    EXPECT_EQ(others, 0U);
 }
 
 TEST_P(TailCalls, LegacyLoadFailureEndsTheFunction) {

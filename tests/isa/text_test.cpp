@@ -39,6 +39,12 @@ constexpr Golden kGolden[] = {
     {"r1 = atomic_fetch_or((u32 *)(r2 +4), r1)", {0xc3, 2, 1, 4, 0x41}},
     {"r1 = atomic64_xchg((u64 *)(r10 -8), r1)", {0xdb, 10, 1, -8, 0xe1}},
     {"r0 = atomic_cmpxchg((u32 *)(r10 -8), r0, r1)", {0xc3, 10, 1, -8, 0xf1}},
+    {"r1 = load_acquire((u64 *)(r2 +8))", {0xdb, 1, 2, 8, 0x100}},
+    {"r7 = load_acquire((u8 *)(r10 -1))", {0xd3, 7, 10, -1, 0x100}},
+    {"store_release((u16 *)(r1 +0), r2)", {0xcb, 1, 2, 0, 0x110}},
+    {"store_release((u32 *)(r10 -4), r0)", {0xc3, 10, 0, -4, 0x110}},
+    {"may_goto pc+3", {0xe5, 0, 0, 3, 0}},
+    {"may_goto pc-2", {0xe5, 0, 0, -2, 0}},
     {"if w1 s> 0x5 goto pc+3", {0x66, 1, 0, 3, 5}},
     {"if r1 != 0xffffffff goto pc-2", {0x55, 1, 0, -2, -1}},
     {"if r1 & r2 goto pc+0", {0x4d, 1, 2, 0, 0}},
@@ -98,6 +104,20 @@ TEST(Disassembler, WideImmediates) {
 TEST(Disassembler, WhatHasNoRowIsPrintedRaw) {
     const Insn insns[] = {{0xff, 3, 4, -5, 6}};
     EXPECT_EQ(disassemble(insns, 0), "invalid insn: code 0xff dst 3 src 4 off -5 imm 6");
+}
+
+TEST(Disassembler, CastsOfArenas) {
+    const Insn insns[] = {{0xbf, 3, 4, 1, 0x10000}};
+    EXPECT_EQ(decode(insns[0]), Op::invalid);
+    EXPECT_EQ(disassemble(insns, 0), "r3 = addr_space_cast(r4, 1, 0)");
+}
+
+TEST(Disassembler, NamesOfKernelFunctions) {
+    DisasmOptions options;
+    options.kfunc_name = [](i32 id) { return id == 7 ? "bpf_iter_num_new" : ""; };
+    const Insn insns[] = {{0x85, 0, 2, 0, 7}, {0x85, 0, 2, 0, 8}};
+    EXPECT_EQ(disassemble(insns, 0, options), "call bpf_iter_num_new#7");
+    EXPECT_EQ(disassemble(insns, 1, options), "call kernel-function#8");
 }
 
 TEST(Disassembler, TargetsByName) {

@@ -13,11 +13,12 @@ namespace xdplane::test {
 /// What one run of a program did.
 struct CheckedRun {
     /// Empty, or the first thing that the verifier should have ruled out: an access outside of every object
-    /// the program may touch, a byte of stack read before it was written, a fact that does not hold.
+    /// the program may touch, a byte of stack read before it was written in a function that is said not to do
+    /// so, a fact that does not hold.
     std::string violation;
     u64 result = 0;
-    /// Addresses, or stack that a failed helper left unwritten, may have decided the result or what was
-    /// written: engines need not agree.
+    /// Addresses, or stack that was not written, be it by a failed helper, may have decided the result or
+    /// what was written: engines need not agree.
     bool unspecified = false;
     u64 steps = 0;
 };

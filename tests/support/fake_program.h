@@ -35,4 +35,10 @@ inline std::shared_ptr<const Program> fake_program(FakeBody body, std::vector<st
     return std::make_shared<const Program>(std::move(parts));
 }
 
+/// A map that nothing can be done with: for what looks at the specification alone.
+inline std::shared_ptr<Map> fake_map(u32 type = BPF_MAP_TYPE_HASH, u32 flags = 0) {
+    static constexpr MapOps kNoOps{.name = "fake"};
+    return std::make_shared<Map>(kNoOps, MapSpec{.type = type, .flags = flags});
+}
+
 } // namespace xdplane

@@ -28,13 +28,16 @@ namespace {
 /// Absolute index that an insn jumps to, calls or takes the address of; -1 if none.
 i64 target_of(const Insn& insn, Op op, u32 index) {
     switch (info(op).kind) {
-    case OpKind::jump: return i64{index} + 1 + insn.off;
+    case OpKind::jump:
+    case OpKind::may_goto: return i64{index} + 1 + insn.off;
     case OpKind::ja: return i64{index} + 1 + (op == Op::ja ? insn.off : insn.imm);
     case OpKind::call: return insn.src == kCallLocal ? i64{index} + 1 + insn.imm : -1;
     case OpKind::ld_imm64: return insn.src == kCodeAddr ? i64{index} + 1 + insn.imm : -1;
     default: return -1;
     }
 }
+
+bool jumps(OpKind kind) { return kind == OpKind::jump || kind == OpKind::may_goto || kind == OpKind::ja; }
 
 bool starts_function(const Insn& insn, Op op) {
     return (op == Op::call && insn.src == kCallLocal) || (op == Op::ld_imm64 && insn.src == kCodeAddr);
@@ -70,14 +73,16 @@ private:
             return fail(EINVAL, "insn {}: no such register", i);
         if (facts.op == Op::ld_imm64)
             if (Result<> done = wide(i); !done) return done;
-        if (facts.op == Op::call && insn.src == kCallKfunc)
-            return fail(EINVAL, "insn {}: kernel functions are not supported", i);
+        if (facts.op == Op::call && insn.src == kCallKfunc) {
+            facts.helper = options_.kfunc ? options_.kfunc(insn.imm) : nullptr;
+            if (facts.helper == nullptr)
+                return fail(EINVAL, "insn {}: kernel function {} is not known", i, insn.imm);
+        }
         if (facts.op == Op::call && insn.src == kCallHelper) {
             facts.helper = options_.helper ? options_.helper(static_cast<u32>(insn.imm)) : nullptr;
             if (facts.helper == nullptr) return fail(EINVAL, "insn {}: invalid func unknown#{}", i, insn.imm);
         }
-        const bool has_target = info(facts.op).kind == OpKind::jump || info(facts.op).kind == OpKind::ja ||
-                                starts_function(insn, facts.op);
+        const bool has_target = jumps(info(facts.op).kind) || starts_function(insn, facts.op);
         if (!has_target) return {};
         const i64 target = target_of(insn, facts.op, i);
         if (target < 0 || target >= static_cast<i64>(insns_.size()))
@@ -149,8 +154,7 @@ Result<> check_structure(const std::vector<FunctionFacts>& functions, const std:
             if (facts[i].op == Op::invalid || facts[i].target < 0) continue;
             const OpKind kind = info(facts[i].op).kind;
             const u32 target = static_cast<u32>(facts[i].target);
-            if ((kind == OpKind::jump || kind == OpKind::ja) &&
-                (target < function.begin || target >= function.end))
+            if (jumps(kind) && (target < function.begin || target >= function.end))
                 return fail(EINVAL, "insn {}: jump out of its function to {}", i, target);
         }
     if (frames_of(functions, facts, 0, 0) > kMaxCallFrames)

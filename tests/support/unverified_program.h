@@ -15,6 +15,8 @@ struct UnverifiedOptions {
     const ProgramType* type = nullptr;
     /// Helpers by id; empty or null result: the call is an error.
     std::function<const HelperProto*(u32 id)> helper = {};
+    /// Kernel functions by the imm of their call; the same.
+    std::function<const HelperProto*(i32 id)> kfunc = {};
     /// What map fds and indices in ld_imm64 mean: indices of this vector.
     std::vector<std::shared_ptr<Map>> maps = {};
     /// Adds what a verifier would have proved, before the program is made.

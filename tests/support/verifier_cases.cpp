@@ -4,81 +4,49 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <charconv>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
 
-#include "bpf/isa/assembler.h"
+#include "bpf/maps/map_types.h"
 
 namespace xdplane::test {
 namespace {
 
-struct KindRow {
-    const char* name;
-    u32 type;
+struct NamedNumber {
+    std::string_view name;
+    u32 number;
 };
-constexpr KindRow kKinds[] = {
-    {"array", BPF_MAP_TYPE_ARRAY},
-    {"hash", BPF_MAP_TYPE_HASH},
-    {"percpu_array", BPF_MAP_TYPE_PERCPU_ARRAY},
-    {"percpu_hash", BPF_MAP_TYPE_PERCPU_HASH},
-    {"prog_array", BPF_MAP_TYPE_PROG_ARRAY},
+constexpr NamedNumber kAttachTypes[] = {
+    {"ingress", BPF_CGROUP_INET_INGRESS},
+    {"egress", BPF_CGROUP_INET_EGRESS},
+    {"devmap", BPF_XDP_DEVMAP},
+    {"cpumap", BPF_XDP_CPUMAP},
 };
-
-class FakeMap final : public Map {
-public:
-    FakeMap(const MapOps& ops, MapSpec spec, std::vector<u8> data)
-        : Map(ops, std::move(spec)), data_(std::move(data)) {
-        data_.resize((this->spec().value_size + 7) / 8 * 8);
-    }
-    u8* data() { return data_.data(); }
-
-private:
-    std::vector<u8> data_;
+constexpr NamedNumber kMapFlags[] = {
+    {"rdonly", BPF_F_RDONLY_PROG},
+    {"wronly", BPF_F_WRONLY_PROG},
+    {"no_prealloc", BPF_F_NO_PREALLOC},
+    {"inner_map", BPF_F_INNER_MAP},
+};
+constexpr NamedNumber kProgramFlags[] = {
+    {"strict", BPF_F_STRICT_ALIGNMENT},
+    {"test_state_freq", BPF_F_TEST_STATE_FREQ},
 };
 
-void* no_lookup(Map&, const void*) noexcept { return nullptr; }
-int no_update(Map&, const void*, const void*, u64) noexcept { return -EINVAL; }
-int no_erase(Map&, const void*) noexcept { return -EINVAL; }
-u8* first_value(Map& map) {
-    return map.spec().max_entries == 1 ? static_cast<FakeMap&>(map).data() : nullptr;
+template<std::size_t N>
+std::optional<u32> number_of(const NamedNumber (&rows)[N], std::string_view name) {
+    for (const NamedNumber& row : rows)
+        if (row.name == name) return row.number;
+    return std::nullopt;
 }
 
-MapOps ops_of(u32 type) {
-    MapOps ops{};
-    ops.name = "fake";
-    if (type == BPF_MAP_TYPE_PROG_ARRAY) return ops;
-    ops.lookup = no_lookup;
-    ops.update = no_update;
-    ops.erase = no_erase;
-    if (type == BPF_MAP_TYPE_ARRAY) ops.direct_value = first_value;
-    ops.array_like = type == BPF_MAP_TYPE_ARRAY || type == BPF_MAP_TYPE_PERCPU_ARRAY;
-    ops.per_cpu = type == BPF_MAP_TYPE_PERCPU_ARRAY || type == BPF_MAP_TYPE_PERCPU_HASH;
-    return ops;
-}
-
-Result<CaseMap> parse_map(const std::string& text) {
-    std::istringstream in(text);
-    CaseMap map;
-    if (!(in >> map.kind >> map.key_size >> map.value_size >> map.entries))
-        return fail(EINVAL, "bad map: {}", text);
-    if (std::none_of(std::begin(kKinds), std::end(kKinds),
-                     [&](const KindRow& k) { return map.kind == k.name; }))
-        return fail(EINVAL, "no such map type: {}", map.kind);
-    for (std::string word; in >> word;) {
-        if (word == "rdonly")
-            map.flags |= BPF_F_RDONLY_PROG;
-        else if (word == "wronly")
-            map.flags |= BPF_F_WRONLY_PROG;
-        else if (word == "frozen")
-            map.frozen = true;
-        else if (word.starts_with("data="))
-            for (std::size_t i = 5; i + 1 < word.size(); i += 2)
-                map.data.push_back(static_cast<u8>(std::stoul(word.substr(i, 2), nullptr, 16)));
-        else
-            return fail(EINVAL, "bad map: {}", text);
-    }
-    return map;
+std::optional<u32> parse_number(std::string_view text) {
+    u32 number = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+    if (error != std::errc{} || end != text.data() + text.size()) return std::nullopt;
+    return number;
 }
 
 std::string trimmed(const std::string& text) {
@@ -87,28 +55,142 @@ std::string trimmed(const std::string& text) {
     return text.substr(first, text.find_last_not_of(" \t") - first + 1);
 }
 
+/// "frozen", "data=HEX" and the like.
+bool parse_map_word(CaseMap& map, const std::string& word) {
+    if (const auto flag = number_of(kMapFlags, word)) {
+        map.flags |= *flag;
+        return true;
+    }
+    const auto equals = word.find('=');
+    const std::string key = word.substr(0, equals);
+    if (word == "frozen") {
+        map.frozen = true;
+        return true;
+    }
+    if (equals == std::string::npos) return false;
+    const std::string value = word.substr(equals + 1);
+    if (key == "data") {
+        for (std::size_t i = 0; i + 1 < value.size(); i += 2)
+            map.data.push_back(static_cast<u8>(std::stoul(value.substr(i, 2), nullptr, 16)));
+        return true;
+    }
+    if (key == "owner") {
+        map.owner = value;
+        return type_of_name(value) != nullptr;
+    }
+    const auto number = parse_number(value);
+    if (!number) return false;
+    if (key == "extra")
+        map.extra = *number;
+    else if (key == "lock")
+        map.lock = static_cast<i32>(*number);
+    else if (key == "timer")
+        map.timer = static_cast<i32>(*number);
+    else
+        return false;
+    return true;
+}
+
+Result<CaseMap> parse_map(const std::string& text) {
+    std::istringstream in(text);
+    CaseMap map;
+    if (!(in >> map.kind >> map.key_size >> map.value_size >> map.entries))
+        return fail(EINVAL, "bad map: {}", text);
+    if (map.type() == 0) return fail(EINVAL, "no such map type: {}", map.kind);
+    for (std::string word; in >> word;)
+        if (!parse_map_word(map, word)) return fail(EINVAL, "bad map: {}", text);
+    return map;
+}
+
+/// "global int (ctx, mem 16)"
+Result<CaseFunction> parse_function(const std::string& text) {
+    CaseFunction function;
+    std::string linkage;
+    std::istringstream in(text);
+    in >> linkage >> function.returns;
+    const auto open = text.find('(');
+    const auto close = text.find(')');
+    if ((linkage != "static" && linkage != "global") || open == std::string::npos ||
+        close == std::string::npos)
+        return fail(EINVAL, "bad function: {}", text);
+    function.global = linkage == "global";
+    std::istringstream list(text.substr(open + 1, close - open - 1));
+    for (std::string argument; std::getline(list, argument, ',');)
+        function.arguments.push_back(trimmed(argument));
+    return function;
+}
+
+/// Lines whose value is a word of a table, or has a form of its own.
+Result<> parse_structured(VerifierCase& one, const std::string& key, const std::string& value) {
+    if (key == "map" || key == "inner") {
+        auto map = parse_map(value);
+        if (!map) return fail(map.error());
+        if (key == "map") {
+            one.maps.push_back(std::move(*map));
+        } else {
+            if (one.maps.empty()) return fail(EINVAL, "inner: of no map");
+            one.maps.back().inner = std::make_shared<CaseMap>(std::move(*map));
+        }
+        return {};
+    }
+    if (key == "func") {
+        auto function = parse_function(value);
+        if (!function) return fail(function.error());
+        one.functions.push_back(std::move(*function));
+        one.btf = true;
+        return {};
+    }
+    if (key == "flags") {
+        std::istringstream in(value);
+        for (std::string word; std::getline(in, word, ',');) {
+            const auto flag = number_of(kProgramFlags, trimmed(word));
+            if (!flag) return fail(EINVAL, "no such flag: {}", word);
+            one.flags |= *flag;
+        }
+        return {};
+    }
+    if (key == "func-info") {
+        one.info_fault = value;
+        one.btf = true;
+        if (value != "missing" && value != "misplaced") return fail(EINVAL, "no such fault: {}", value);
+        return {};
+    }
+    if (key == "attach") {
+        const auto number =
+            number_of(kAttachTypes, value) ? number_of(kAttachTypes, value) : parse_number(value);
+        if (!number) return fail(EINVAL, "no such attach type: {}", value);
+        one.attach = *number;
+        return {};
+    }
+    return fail(EINVAL, "unknown key \"{}\"", key);
+}
+
 /// One "key: value" line.
 Result<> parse_line(VerifierCase& one, const std::string& key, const std::string& value) {
     if (key == "type") {
         one.type = value;
-    } else if (key == "map") {
-        auto map = parse_map(value);
-        if (!map) return fail(map.error());
-        one.maps.push_back(std::move(*map));
-    } else if (key == "flags" && value == "strict") {
-        one.flags = BPF_F_STRICT_ALIGNMENT;
     } else if (key == "gpl") {
         one.gpl = value == "yes";
+    } else if (key == "unprivileged") {
+        one.privileged = value != "yes";
+    } else if (key == "btf" && value == "functions") {
+        one.btf = true;
     } else if (key == "accept") {
         one.accept = true;
     } else if (key == "reject") {
         one.message = value;
+    } else if (key == "kind") {
+        one.kind = value;
+    } else if (key == "explain") {
+        one.explanation.push_back(value);
     } else if (key == "kernel") {
         one.kernel = value;
+    } else if (key == "kernel-words") {
+        one.kernel_words = value;
     } else if (key == "kernel-slow") {
         one.kernel_slow = value;
     } else {
-        return fail(EINVAL, "unknown key \"{}\"", key);
+        return parse_structured(one, key, value);
     }
     return {};
 }
@@ -143,8 +225,8 @@ Result<> read_file(const std::filesystem::path& path, std::vector<VerifierCase>&
 } // namespace
 
 u32 CaseMap::type() const {
-    for (const KindRow& row : kKinds)
-        if (kind == row.name) return row.type;
+    for (const MapType& row : map_types())
+        if (kind == row.ops->name) return row.type;
     return 0;
 }
 
@@ -160,43 +242,6 @@ Result<std::vector<VerifierCase>> read_cases(const std::string& folder) {
         if (one.accept == !one.message.empty())
             return fail(EINVAL, "{}: {}: needs either accept or reject", one.file, one.name);
     return cases;
-}
-
-std::shared_ptr<Map> make_fake_map(const CaseMap& c) {
-    static const MapOps kOps[] = {ops_of(BPF_MAP_TYPE_ARRAY), ops_of(BPF_MAP_TYPE_HASH),
-                                  ops_of(BPF_MAP_TYPE_PERCPU_ARRAY), ops_of(BPF_MAP_TYPE_PERCPU_HASH),
-                                  ops_of(BPF_MAP_TYPE_PROG_ARRAY)};
-    const auto row = std::find_if(std::begin(kKinds), std::end(kKinds),
-                                  [&](const KindRow& k) { return c.kind == k.name; });
-    MapSpec spec;
-    spec.type = c.type();
-    spec.key_size = c.key_size;
-    spec.value_size = c.value_size;
-    spec.max_entries = c.entries;
-    spec.flags = c.flags;
-    spec.name = c.kind;
-    auto map = std::make_shared<FakeMap>(kOps[row - std::begin(kKinds)], std::move(spec), c.data);
-    if (c.frozen) map->freeze();
-    return map;
-}
-
-Result<VerifyRequest> make_request(const VerifierCase& one) {
-    auto insns = assemble(one.program);
-    if (!insns) return fail(insns.error(), one.name);
-    VerifyRequest request;
-    for (const ProgramType& type : program_types())
-        if (type.name == one.type) request.type = &type;
-    if (request.type == nullptr) return fail(EINVAL, "{}: no program type {}", one.name, one.type);
-    request.flags = one.flags;
-    request.insns = std::move(*insns);
-    request.gpl_compatible = one.gpl;
-    std::vector<std::shared_ptr<Map>> maps;
-    for (const CaseMap& map : one.maps) maps.push_back(make_fake_map(map));
-    request.map_by_fd = [maps](i32 fd) -> Result<std::shared_ptr<Map>> {
-        if (fd < 1 || static_cast<std::size_t>(fd) > maps.size()) return fail(EBADF, "no map {}", fd);
-        return maps[static_cast<std::size_t>(fd) - 1];
-    };
-    return request;
 }
 
 } // namespace xdplane::test

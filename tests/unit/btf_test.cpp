@@ -239,6 +239,9 @@ const Case kCases[] = {
          b.type(BtfKind::datasec, ".data", 8, {v, 0, 4, w, 2, 4}, 2);
      },
      EINVAL},
+    // clang describes a section so in which all objects are nameless: .rodata of constant initialisers.
+    {"SectionWithoutVariables", [](Blob& b) { b.type(BtfKind::datasec, ".rodata", 16); }, 0},
+    {"SectionWithoutAnything", [](Blob& b) { b.type(BtfKind::datasec, ".rodata", 0); }, EINVAL},
     {"SectionOfInt",
      [](Blob& b) {
          const u32 i = b.integer();

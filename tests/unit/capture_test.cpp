@@ -17,6 +17,7 @@
 #include "pcap_replay/capture_reader.h"
 #include "pcap_replay/capture_writer.h"
 #include "pcap_replay/crc32c.h"
+#include "tests/support/long_capture.h"
 
 namespace xdplane {
 namespace {
@@ -30,6 +31,7 @@ struct Stored {
     u32 wire_len;
     u64 timestamp_ns;
     u32 link_type;
+    friend bool operator==(const Stored&, const Stored&) = default;
 };
 
 struct Contents {
@@ -128,6 +130,54 @@ TEST_P(CaptureFile, IsReadAlikeFromAPipe) {
         EXPECT_EQ(contents.packets[i].bytes, expected.packets[i].bytes) << "packet " << i;
 }
 
+/// What a capture is in bursts of up to `most`; bytes are taken when the burst is complete.
+Contents read_in_bursts(const std::string& path, u32 most, bool keep) {
+    Contents contents;
+    auto reader = CaptureReader::open(path);
+    if (!reader) {
+        contents.error = reader.error().message;
+        return contents;
+    }
+    if (keep) (*reader)->keep(64 << 20);
+    std::vector<u8> window;
+    std::vector<CapturedPacket> burst;
+    while (true) {
+        burst.clear();
+        const u32 count = (*reader)->next_burst(most, [&](const CapturedPacket& packet) {
+            burst.push_back(packet);
+            return burst.size() % 7 != 0; // who takes them may want no more
+        });
+        EXPECT_EQ(count, burst.size());
+        EXPECT_LE(count, most);
+        if (count == 0) break;
+        (*reader)->exchange(window);
+        for (const CapturedPacket& packet : burst) {
+            if (packet.record != nullptr) {
+                EXPECT_EQ(packet.record + CapturedPacket::kRecordHeader, packet.data);
+            }
+            contents.packets.push_back({{packet.data, packet.data + packet.captured},
+                                        packet.wire_len,
+                                        packet.timestamp_ns,
+                                        packet.link_type});
+        }
+        EXPECT_EQ((*reader)->packets(), contents.packets.size());
+    }
+    if ((*reader)->error()) contents.error = (*reader)->error()->message;
+    return contents;
+}
+
+void expect_same_in_bursts(const std::string& path) {
+    const Contents expected = read_all(path);
+    for (const u32 most : {1U, 5U, 64U, 4096U})
+        for (const bool keep : {false, true}) {
+            const Contents contents = read_in_bursts(path, most, keep);
+            EXPECT_EQ(contents.error, expected.error);
+            EXPECT_TRUE(contents.packets == expected.packets) << most << keep;
+        }
+}
+
+TEST_P(CaptureFile, IsTheSameInBursts) { expect_same_in_bursts(kCaptures / GetParam().file); }
+
 TEST_P(CaptureFile, GivesWhatLibpcapGives) {
     const fs::path path = kCaptures / GetParam().file;
     char text[PCAP_ERRBUF_SIZE];
@@ -193,6 +243,45 @@ TEST(CaptureReader, RewindsToTheSamePackets) {
         EXPECT_NE(stamps, 0U);
         ASSERT_TRUE((*reader)->rewind());
     }
+}
+
+TEST(CaptureReader, LongCapturesAreTheSameInBurstsAndAgain) {
+    const std::string path = testing::TempDir() + fmt::format("long_{}", ::getpid());
+    for (const int kind : {0, 1, 2}) {
+        kind == 2 ? write_long_pcapng(path, 1500) : write_long_pcap(path, 1500, kind == 1);
+        expect_same_in_bursts(path);
+        const Contents expected = read_all(path);
+        EXPECT_EQ(expected.packets.size(), 1500U);
+        auto reader = CaptureReader::open(path);
+        for (int round = 0; round < 3; ++round) {
+            CapturedPacket packet;
+            for (const Stored& stored : expected.packets) {
+                ASSERT_TRUE((*reader)->next(packet));
+                ASSERT_TRUE(std::equal(stored.bytes.begin(), stored.bytes.end(), packet.data,
+                                       packet.data + packet.captured));
+                ASSERT_EQ(packet.timestamp_ns, stored.timestamp_ns);
+            }
+            ASSERT_FALSE((*reader)->next(packet));
+            EXPECT_EQ((*reader)->offset(), fs::file_size(path));
+            ASSERT_TRUE((*reader)->rewind());
+            // The second and third round come from memory.
+            if (round == 0) (*reader)->keep(64 << 20);
+        }
+    }
+    ::unlink(path.c_str());
+}
+
+TEST(CaptureReader, AFileThatGrowsIsReadToWhereItEnded) {
+    const std::string path = testing::TempDir() + fmt::format("grows_{}", ::getpid());
+    fs::copy_file(kCaptures / "ethernet.pcap", path, fs::copy_options::overwrite_existing);
+    auto reader = CaptureReader::open(path);
+    std::ofstream(path, std::ios::binary | std::ios::app) << std::string(1000, 'x');
+    CapturedPacket packet;
+    while ((*reader)->next(packet)) {
+    }
+    EXPECT_EQ((*reader)->packets(), 12U);
+    EXPECT_FALSE((*reader)->error());
+    ::unlink(path.c_str());
 }
 
 TEST(CaptureReader, AnyCutIsAnErrorBehindWholePackets) {

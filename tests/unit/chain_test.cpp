@@ -14,12 +14,6 @@ namespace {
 /// What a stage saw, in the order in which it saw it: (stage, packet index).
 std::vector<std::pair<int, u64>>* g_trace = nullptr;
 
-const MapOps kNoOps{.name = "fake"};
-
-std::shared_ptr<Map> fake_map(u32 type = BPF_MAP_TYPE_HASH, u32 flags = 0) {
-    return std::make_shared<Map>(kNoOps, MapSpec{.type = type, .flags = flags});
-}
-
 u32 pass(XdpBuff*, RunContext*) { return XDP_PASS; }
 
 /// A burst of packets whose only byte is their number.
@@ -166,6 +160,46 @@ TEST(Chain, OnlySharedWritableMapsForbidStageOrder) {
     EXPECT_FALSE(make({{"a", fake_program(pass, {tail_calls})}, {"b", fake_program(pass)}}).stage_wise());
     EXPECT_FALSE(make({{"a", fake_program(pass)}, {"b", fake_program(pass, {tail_calls})}}).stage_wise());
     EXPECT_TRUE(make({{"a", fake_program(pass, {tail_calls})}}).stage_wise());
+    for (const u32 type : {BPF_MAP_TYPE_ARRAY_OF_MAPS, BPF_MAP_TYPE_HASH_OF_MAPS}) {
+        const auto outer = fake_map(type);
+        EXPECT_FALSE(make({{"a", fake_program(pass, {outer})}, {"b", fake_program(pass)}}).stage_wise());
+    }
+}
+
+TEST(Chain, KnowsWhetherItKeepsAnything) {
+    const auto stateless = [](std::vector<std::shared_ptr<Map>> maps) {
+        return make({{"a", fake_program(pass)}, {"b", fake_program(pass, std::move(maps))}}).stateless();
+    };
+    EXPECT_TRUE(stateless({}));
+    EXPECT_TRUE(stateless({fake_map(BPF_MAP_TYPE_ARRAY, BPF_F_RDONLY_PROG)}));
+    EXPECT_FALSE(stateless({fake_map()}));
+    EXPECT_FALSE(stateless({fake_map(BPF_MAP_TYPE_ARRAY, BPF_F_RDONLY_PROG), fake_map()}));
+    for (const u32 type : {BPF_MAP_TYPE_PROG_ARRAY, BPF_MAP_TYPE_ARRAY_OF_MAPS, BPF_MAP_TYPE_HASH_OF_MAPS})
+        EXPECT_FALSE(stateless({fake_map(type, BPF_F_RDONLY_PROG)})) << type;
+}
+
+/// Counters are sums over whole vectors and a rest: every length, and values that are no verdict.
+TEST(Chain, CountsBurstsOfAnyLength) {
+    const auto by_index = [](XdpBuff* p, RunContext*) -> u32 { return static_cast<u32>(p->index % 7); };
+    const Chain chain = make({{"a", fake_program(by_index)}});
+    RunScope scope({});
+    for (u32 count = 0; count <= kBurst; ++count) {
+        Packets packets(count);
+        ChainStats stats(1);
+        Verdicts verdicts;
+        chain.judge(packets.burst, verdicts, stats);
+        std::array<u64, kVerdicts> expected{};
+        for (u32 i = 0; i < count; ++i) {
+            const u32 verdict = i % 7 < kVerdicts ? i % 7 : u32{kAborted};
+            ASSERT_EQ(verdicts[i], verdict);
+            ++expected[verdict];
+        }
+        EXPECT_EQ(stats.total.packets.get(), count);
+        for (u32 v = 0; v < kVerdicts; ++v) {
+            EXPECT_EQ(stats.total.verdicts[v].get(), expected[v]) << count;
+            EXPECT_EQ(stats.stages[0].verdicts[v].get(), expected[v]) << count;
+        }
+    }
 }
 
 TEST(Chain, KnowsWhetherItWritesPackets) {

@@ -24,7 +24,7 @@ TEST(HelperTable, RowsAreOrderedUniqueAndComplete) {
         EXPECT_NE(row.use, 0U);
     }
     EXPECT_EQ(find_helper(BPF_FUNC_unspec), nullptr);
-    EXPECT_EQ(find_helper(BPF_FUNC_get_current_task), nullptr);
+    EXPECT_EQ(find_helper(BPF_FUNC_override_return), nullptr);
     EXPECT_EQ(find_helper(~0U), nullptr);
 }
 
@@ -34,15 +34,20 @@ TEST(HelperTable, ArgumentsAreConsistent) {
         SCOPED_TRACE(row.name);
         bool ended = false;
         Arg before = Arg::none;
-        for (const Arg arg : row.args) {
+        for (const Arg& arg : row.args) {
             EXPECT_FALSE(ended && arg != Arg::none);
             ended |= arg == Arg::none;
-            const bool needs_size =
-                before == Arg::mem || before == Arg::mem_or_null || before == Arg::uninit_mem;
+            const bool needs_size = before == Arg::mem || before == Arg::mem_or_null ||
+                                    before == Arg::uninit_mem || before == Arg::inout_mem ||
+                                    before == Arg::inout_mem_or_null;
             EXPECT_EQ(needs_size, arg == Arg::size || arg == Arg::size_or_zero);
-            if (arg == Arg::map_key || arg == Arg::map_value) {
+            if (arg == Arg::map_key || arg == Arg::map_value || arg == Arg::uninit_map_value ||
+                arg == Arg::map_value_or_null) {
                 EXPECT_EQ(row.args[0], Arg::const_map);
             }
+            const u32 fixed = row.fixed_sizes[static_cast<std::size_t>(&arg - row.args.data())];
+            EXPECT_EQ(fixed != 0,
+                      arg == Arg::fixed_mem || arg == Arg::uninit_fixed_mem || arg == Arg::inout_fixed_mem);
             before = arg;
         }
         if (row.ret == Ret::map_value_or_null) {

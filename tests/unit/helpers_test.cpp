@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "bpf/helpers/format.h"
 #include "bpf/helpers/helper.h"
 #include "bpf/helpers/trace_log.h"
 #include "bpf/maps/map.h"
@@ -44,6 +45,41 @@ protected:
     XdpBuff packet{};
 };
 
+TEST_F(Helpers, RingBufferRecords) {
+    const auto map = *create_map({.type = BPF_MAP_TYPE_RINGBUF, .max_entries = 65536});
+    EXPECT_EQ(call(BPF_FUNC_ringbuf_reserve, map.get(), 8, 1), 0) << "no flags";
+    EXPECT_EQ(call(BPF_FUNC_ringbuf_reserve, map.get(), 65536, 0), 0);
+    const i64 first = call(BPF_FUNC_ringbuf_reserve, map.get(), 8, 0);
+    const i64 second = call(BPF_FUNC_ringbuf_reserve, map.get(), 20, 0);
+    ASSERT_NE(first, 0);
+    EXPECT_EQ(second - first, 16);
+    const auto length = [](i64 record) { return reinterpret_cast<const u32*>(record)[-2]; };
+    EXPECT_EQ(length(first), 8 | BPF_RINGBUF_BUSY_BIT);
+    call(BPF_FUNC_ringbuf_submit, first, 0);
+    call(BPF_FUNC_ringbuf_discard, second, 0);
+    EXPECT_EQ(length(first), 8U);
+    EXPECT_EQ(length(second), 20 | BPF_RINGBUF_DISCARD_BIT);
+    EXPECT_EQ(call(BPF_FUNC_ringbuf_output, map.get(), frame.data(), 100, 0), 0);
+    EXPECT_EQ(call(BPF_FUNC_ringbuf_output, map.get(), frame.data(), 100, 4), -EINVAL);
+    EXPECT_EQ(call(BPF_FUNC_ringbuf_output, map.get(), frame.data(), 70000, 0), -EAGAIN);
+    EXPECT_EQ(call(BPF_FUNC_ringbuf_query, map.get(), BPF_RB_PROD_POS), 16 + 32 + 112);
+    EXPECT_EQ(call(BPF_FUNC_ringbuf_query, map.get(), BPF_RB_RING_SIZE), 65536);
+}
+
+TEST_F(Helpers, PerfEventOutputChecksItsFlags) {
+    const auto map = *create_map(
+        {.type = BPF_MAP_TYPE_PERF_EVENT_ARRAY, .key_size = 4, .value_size = 4, .max_entries = 2});
+    const auto output = [&](u64 flags) {
+        return call(BPF_FUNC_perf_event_output, &packet, map.get(), flags, frame.data(), 8);
+    };
+    EXPECT_EQ(output(0), -ENOENT);
+    EXPECT_EQ(output(BPF_F_CURRENT_CPU), -ENOENT);
+    EXPECT_EQ(output(2), -E2BIG);
+    EXPECT_EQ(output(u64{1} << 52), -EINVAL);
+    EXPECT_EQ(output(u64{60} << 32), -ENOENT);
+    EXPECT_EQ(output(u64{61} << 32), -EFAULT) << "the packet has 60 bytes";
+}
+
 TEST_F(Helpers, MapHelpersReachTheMap) {
     const auto map =
         *create_map({.type = BPF_MAP_TYPE_HASH, .key_size = 8, .value_size = 8, .max_entries = 1});
@@ -64,6 +100,39 @@ TEST_F(Helpers, MapHelpersReachTheMap) {
     EXPECT_EQ(call(BPF_FUNC_map_lookup_percpu_elem, percpu.get(), &index, 0),
               call(BPF_FUNC_map_lookup_elem, percpu.get(), &index));
     EXPECT_EQ(call(BPF_FUNC_map_lookup_percpu_elem, percpu.get(), &index, num_possible_cpus()), 0);
+}
+
+// One value, which user space does not see before a program has asked for it.
+TEST_F(Helpers, LocalStorageIsThatOfTheRootCgroup) {
+    for (const u32 type : {BPF_MAP_TYPE_CGROUP_STORAGE, BPF_MAP_TYPE_PERCPU_CGROUP_STORAGE}) {
+        const auto map = *create_map({.type = type, .key_size = 16, .value_size = 12});
+        const MapOps& ops = map->ops();
+        const bpf_cgroup_storage_key root{.cgroup_inode_id = 1, .attach_type = BPF_CGROUP_INET_EGRESS};
+        const bpf_cgroup_storage_key other{.cgroup_inode_id = 2, .attach_type = BPF_CGROUP_INET_EGRESS};
+        bpf_cgroup_storage_key next{};
+        std::vector<u64> value(2 * num_possible_cpus(), 7);
+        EXPECT_EQ(ops.copy_value(*map, &root, value.data(), 0), -ENOENT);
+        EXPECT_EQ(ops.store_value(*map, &root, value.data(), 0), -ENOENT);
+        EXPECT_EQ(ops.next_key(*map, nullptr, &next), -ENOENT);
+
+        auto* mine = reinterpret_cast<u64*>(call(BPF_FUNC_get_local_storage, map.get(), 0));
+        ASSERT_NE(mine, nullptr);
+        EXPECT_EQ(mine[0], 0U);
+        mine[0] = 99;
+        EXPECT_EQ(call(BPF_FUNC_get_local_storage, map.get(), 0), reinterpret_cast<i64>(mine));
+        EXPECT_EQ(ops.copy_value(*map, &root, value.data(), 0), 0);
+        EXPECT_EQ(value[0], 99U);
+        EXPECT_EQ(ops.copy_value(*map, &other, value.data(), 0), -ENOENT);
+        EXPECT_EQ(ops.next_key(*map, nullptr, &next), 0);
+        EXPECT_EQ(next.cgroup_inode_id, 1U);
+        EXPECT_EQ(ops.next_key(*map, &root, &next), -ENOENT);
+        value[0] = 5;
+        EXPECT_EQ(ops.store_value(*map, &root, value.data(), BPF_NOEXIST), -EINVAL);
+        EXPECT_EQ(ops.store_value(*map, &root, value.data(), BPF_F_LOCK), -EINVAL);
+        EXPECT_EQ(ops.store_value(*map, &root, value.data(), BPF_EXIST), 0);
+        EXPECT_EQ(mine[0], 5U);
+        EXPECT_EQ(ops.erase(*map, &root), -EINVAL);
+    }
 }
 
 TEST_F(Helpers, MetadataMovesWithTheHead) {
@@ -155,6 +224,10 @@ struct Format {
 };
 
 TEST(Trace, Formats) {
+    static const char word[] = "word";
+    static const u8 address[16] = {192, 0, 2, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 255};
+    const u64 kWord = reinterpret_cast<u64>(word);
+    const u64 kAddress = reinterpret_cast<u64>(address);
     const Format cases[] = {
         {"plain", {}, "plain"},
         {"100%%", {}, "100%"},
@@ -166,8 +239,14 @@ TEST(Trace, Formats) {
         {"%c%3c", {'a', 'b'}, "a  b"},
         {"%p.", {0x1234}, "0000000000001234."},
         {"%d %d %d %d", {}, "!"},
-        {"%s", {}, "!"},
-        {"%pI4", {}, "!"},
+        {"%s|%5s|%-5s|", {kWord, kWord, kWord}, "word| word|word |"},
+        {"%pks,%pus.", {kWord, kWord}, "word,."},
+        {"[%s] %pI4", {8, 8}, "[] 0.0.0.0"}, // memory that is not there
+        {"%pI4 %pi4", {kAddress, kAddress}, "192.0.2.1 192.000.002.001"},
+        {"%pI6", {kAddress}, "c000:0201:0000:0000:0000:0000:0000:00ff"},
+        {"%pi6", {kAddress}, "c00002010000000000000000000000ff"},
+        {"%px %ps", {0x1234, 0x1234}, "0000000000001234 0x1234"},
+        {"%pI5", {}, "!"},
         {"%", {}, "!"},
         {"%5", {}, "!"},
         {"%lc", {}, "!"},
@@ -180,7 +259,7 @@ TEST(Trace, Formats) {
     for (const Format& c : cases) {
         SCOPED_TRACE(c.format);
         std::array<char, 64> text{};
-        const i64 length = format_trace(c.format, c.arguments, text.data(), text.size());
+        const i64 length = format_text(c.format, c.arguments, text.data(), text.size());
         if (c.text == "!") {
             EXPECT_EQ(length, -EINVAL);
             continue;
@@ -189,7 +268,7 @@ TEST(Trace, Formats) {
         EXPECT_EQ(std::string(text.data(), static_cast<std::size_t>(length)), c.text);
     }
     std::array<char, 4> little{};
-    EXPECT_EQ(format_trace("%900d", {1, 0, 0}, little.data(), 4), 900);
+    EXPECT_EQ(format_text("%900d", std::array<u64, 1>{1}, little.data(), 4), 900);
     EXPECT_EQ(std::string(little.data(), 4), "    ");
 }
 

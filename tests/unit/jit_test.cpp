@@ -249,5 +249,88 @@ TEST(DisassembleMachineCode, ShowsWhatIsNoInstruction) {
     EXPECT_EQ(disassemble_machine_code({}, 0).value(), "");
 }
 
+// --- lookups and bursts ---
+
+/// A program that looks up what `key` puts at r10 - 16, in a map of four entries.
+Result<MachineCode> lookup_code(u32 type, u32 key_size, std::string_view key) {
+    static const HelperProto kLookup = {.id = 1,
+                                        .name = "map_lookup_elem",
+                                        .fn = [](u64, u64, u64, u64, u64) noexcept { return u64{0}; },
+                                        .ret = Ret::map_value_or_null,
+                                        .args = {}};
+    const Result<std::shared_ptr<Map>> map =
+        create_map({.type = type, .key_size = key_size, .value_size = 8, .max_entries = 4});
+    if (!map) return fail(map.error());
+    Result<std::vector<Insn>> insns =
+        assemble(fmt::format("{}\nr2 = r10\nr2 += -16\nr1 = map[fd:0]\ncall #1\nif r0 == 0 goto out\n"
+                             "r0 = *(u64 *)(r0 +0)\nout:\nexit",
+                             key));
+    if (!insns) return fail(insns.error());
+    const auto amend = [&](std::span<const Insn> all, std::vector<InsnFacts>& facts,
+                           std::vector<FunctionFacts>&) {
+        for (std::size_t i = 0; i < all.size(); ++i)
+            if (facts[i].op == Op::call) facts[i].map = map->get();
+    };
+    const Result<VerifiedProgram> program = UnverifiedProgram::make(
+        std::move(*insns), {.helper = [](u32) { return &kLookup; }, .maps = {*map}, .amend = amend});
+    if (!program) return fail(program.error());
+    const Result<LoweredProgram> lowered = lower(*program);
+    if (!lowered) return fail(lowered.error());
+    return x86_64::compile(*lowered, with_bmi2(true));
+}
+
+/// How often a line of the listing has `what` in it, from the burst entry on or from the main body on.
+std::size_t lines_with(const Result<MachineCode>& code, std::string_view what, bool in_burst) {
+    if (!code) throw std::runtime_error(code.error().message);
+    const std::span<const u8> bytes(code->bytes);
+    const std::span<const u8> part =
+        in_burst ? bytes.subspan(code->run_burst_offset, code->tail_offset - code->run_burst_offset)
+                 : bytes.subspan(code->tail_offset);
+    const Result<std::string> listing = disassemble_machine_code(part, 0);
+    if (!listing) throw std::runtime_error(listing.error().message);
+    std::istringstream lines(*listing);
+    std::size_t count = 0;
+    for (std::string line; std::getline(lines, line);) count += line.find(what) != std::string::npos ? 1 : 0;
+    return count;
+}
+
+TEST(JitLookups, AreCompiledForTheirMap) {
+    constexpr const char* kKey = "*(u64 *)(r10 -16) = r7\n*(u64 *)(r10 -8) = r8";
+    for (const u32 type : {BPF_MAP_TYPE_ARRAY, BPF_MAP_TYPE_PERCPU_ARRAY, BPF_MAP_TYPE_HASH,
+                           BPF_MAP_TYPE_PERCPU_HASH, BPF_MAP_TYPE_LRU_HASH, BPF_MAP_TYPE_LRU_PERCPU_HASH}) {
+        const bool array = type == BPF_MAP_TYPE_ARRAY || type == BPF_MAP_TYPE_PERCPU_ARRAY;
+        EXPECT_EQ(lines_with(lookup_code(type, array ? 4 : 16, kKey), "call ", false), 0U) << type;
+    }
+    // A key that is too long to be kept in registers.
+    EXPECT_EQ(lines_with(lookup_code(BPF_MAP_TYPE_HASH, 48, "r0 = 0"), "call ", false), 1U);
+}
+
+TEST(JitLookups, AConstantIndexNeedsNoTest) {
+    EXPECT_GT(lines_with(lookup_code(BPF_MAP_TYPE_ARRAY, 4, "*(u32 *)(r10 -16) = r7"), "cmp ", false), 0U);
+    const auto constant = lookup_code(BPF_MAP_TYPE_ARRAY, 4, "*(u32 *)(r10 -16) = 3");
+    EXPECT_EQ(lines_with(constant, "cmp ", false), 0U);
+    EXPECT_EQ(lines_with(constant, "test ", false), 0U);
+    EXPECT_EQ(lines_with(constant, "rbp - 0x10", false), 1U) << "only the store";
+    // Out of range: there is nothing to find.
+    const auto outside = lookup_code(BPF_MAP_TYPE_ARRAY, 4, "*(u32 *)(r10 -16) = 4");
+    EXPECT_EQ(lines_with(outside, "xor eax, eax", false), 1U);
+}
+
+TEST(JitLookups, ReadKeysAsTheyWereStored) {
+    const auto pieces = lookup_code(BPF_MAP_TYPE_HASH, 8, "*(u32 *)(r10 -16) = r3\n*(u32 *)(r10 -12) = r3");
+    EXPECT_EQ(lines_with(pieces, "qword ptr [rbp", false), 0U);
+    const auto whole = lookup_code(BPF_MAP_TYPE_HASH, 8, "*(u64 *)(r10 -16) = r3");
+    EXPECT_EQ(lines_with(whole, "qword ptr [rbp - 0x10]", false), 2U) << "store and load";
+}
+
+TEST(JitBursts, HaveTheBodyInTheirLoop) {
+    const auto short_one = x86_64::compile(lowered("r6 = r1\nr0 = 2\nexit"), with_bmi2(true));
+    EXPECT_EQ(lines_with(short_one, "call ", true), 0U);
+    std::string text;
+    for (u32 i = 0; i < 4096; ++i) text += "r0 += r1\n";
+    const auto long_one = x86_64::compile(lowered(text + "exit"), with_bmi2(true));
+    EXPECT_EQ(lines_with(long_one, "call ", true), 1U);
+}
+
 } // namespace
 } // namespace xdplane

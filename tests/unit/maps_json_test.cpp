@@ -2,13 +2,17 @@
 // Copyright (c) 2026, the xdplane authors
 //
 // Bytes to JSON and back by BTF, for the kinds of type that maps hold; and hex.
+#include <cstdlib>
 #include <cstring>
+#include <fstream>
 #include <gtest/gtest.h>
 #include <linux/btf.h>
 #include <string>
 #include <vector>
 
+#include "bpf/maps/map_of_maps.h"
 #include "dataplane/btf_json.h"
+#include "dataplane/maps_json.h"
 
 namespace xdplane {
 namespace {
@@ -160,6 +164,108 @@ TEST(Hex, ReadsWhatPeopleWrite) {
     }
     for (const char* text : {"", "0a0100f", "0a0100ff0", "0a0100ff00", "0a0100fg", "-a0100ff"})
         EXPECT_FALSE(from_hex(text, bytes)) << text;
+}
+
+NamedMap named(MapSpec spec) {
+    auto map = create_map(std::move(spec));
+    EXPECT_TRUE(map) << map.error().message;
+    return {"object", "m", map ? *map : nullptr};
+}
+
+/// load_map() of a text: empty, or its error without the file's name.
+std::string load(const NamedMap& map, const std::string& text) {
+    char path[] = "/tmp/maps_json_test_XXXXXX";
+    const int fd = ::mkstemp(path);
+    EXPECT_GE(fd, 0);
+    ::close(fd);
+    std::ofstream(path) << text;
+    const auto done = load_map(map, path);
+    std::remove(path);
+    return done ? "" : done.error().message.substr(std::string(path).size());
+}
+
+/// The entries of a dump, without what is around them.
+std::string entries(const NamedMap& map) {
+    const Json dump = Json::parse(dump_maps({&map, 1}));
+    return dump["maps"][0]["entries"].dump();
+}
+
+const MapSpec kTrie{.type = BPF_MAP_TYPE_LPM_TRIE,
+                    .key_size = 8,
+                    .value_size = 4,
+                    .max_entries = 4,
+                    .flags = BPF_F_NO_PREALLOC};
+
+TEST(MapsJson, TriesShowAndTakePrefixes) {
+    const NamedMap map = named(kTrie);
+    EXPECT_EQ(load(map, R"([{"prefix": "10.0.0.0/8", "value": 1}, {"prefix": "10.1.2.3", "value": 2},
+                            {"key": "0000000000000000", "value": 3}])"),
+              "");
+    const std::string expected = R"([{"key":"0000000000000000","prefix":"0.0.0.0/0","value":"03000000"},)"
+                                 R"({"key":"080000000a000000","prefix":"10.0.0.0/8","value":"01000000"},)"
+                                 R"({"key":"200000000a010203","prefix":"10.1.2.3/32","value":"02000000"}])";
+    EXPECT_EQ(entries(map), expected);
+    const NamedMap again = named(kTrie);
+    EXPECT_EQ(load(again, dump_maps({&map, 1})), "");
+    EXPECT_EQ(entries(again), expected);
+
+    MapSpec spec = kTrie;
+    spec.key_size = 20;
+    const NamedMap v6 = named(spec);
+    EXPECT_EQ(load(v6, R"([{"prefix": "2001:db8::/32", "value": 1}])"), "");
+    EXPECT_NE(entries(v6).find("2001:db8::/32"), std::string::npos);
+}
+
+TEST(MapsJson, BadPrefixesNameTheEntry) {
+    const NamedMap map = named(kTrie);
+    for (const char* prefix :
+         {"10.0.0.0/33", "10.0.0.0/", "10.0.0.0/8x", "10.0.0/8", "2001::/16", "/8", ""}) {
+        const std::string error = load(map, fmt::format(R"([{{"prefix": "{}", "value": 1}}])", prefix));
+        EXPECT_NE(error.find("entry 0: key: \""), std::string::npos) << error;
+    }
+    EXPECT_EQ(load(map, R"([{"value": 1}])"), ": map m: entry 0: key: is missing");
+    const NamedMap hash =
+        named({.type = BPF_MAP_TYPE_HASH, .key_size = 8, .value_size = 4, .max_entries = 4});
+    EXPECT_EQ(load(hash, R"([{"prefix": "10.0.0.0/8", "value": 1}])"),
+              ": map m: entry 0: has an unknown part 'prefix'");
+}
+
+TEST(MapsJson, QueuesAndStacksComeBackInOrder) {
+    for (const u32 type : {BPF_MAP_TYPE_QUEUE, BPF_MAP_TYPE_STACK}) {
+        const MapSpec spec{.type = type, .value_size = 2, .max_entries = 3};
+        const NamedMap map = named(spec);
+        EXPECT_EQ(load(map, R"([{"value": 1}, {"value": 2}, {"value": 3}])"), "");
+        const std::string expected = R"([{"value":"0100"},{"value":"0200"},{"value":"0300"}])";
+        EXPECT_EQ(entries(map), expected);
+        EXPECT_EQ(load(map, R"([{"value": 4}])"),
+                  ": map m: entry 0: cannot be stored: Argument list too long");
+        const NamedMap again = named(spec);
+        EXPECT_EQ(load(again, dump_maps({&map, 1})), "");
+        EXPECT_EQ(entries(again), expected);
+    }
+    const NamedMap filter = named({.type = BPF_MAP_TYPE_BLOOM_FILTER, .value_size = 4, .max_entries = 3});
+    EXPECT_EQ(load(filter, R"([{"value": 7}])"), "");
+    u32 value = 7;
+    EXPECT_EQ(filter.map->ops().peek(*filter.map, &value), 0);
+    EXPECT_EQ(entries(filter), "[]");
+}
+
+TEST(MapsJson, MapsOfMapsShowWhatIsInTheInnerOnes) {
+    const NamedMap inner =
+        named({.type = BPF_MAP_TYPE_ARRAY, .key_size = 4, .value_size = 4, .max_entries = 2, .name = "in"});
+    for (const u32 type : {BPF_MAP_TYPE_ARRAY_OF_MAPS, BPF_MAP_TYPE_HASH_OF_MAPS}) {
+        const NamedMap map =
+            named({.type = type, .key_size = 4, .value_size = 4, .max_entries = 300, .inner = inner.map});
+        for (const u32 key : {256U, 1U}) ASSERT_EQ(set_inner_map(*map.map, &key, inner.map, BPF_ANY), 0);
+        const std::string held =
+            R"("map":"in","entries":[{"key":"00000000","value":"00000000"},{"key":"01000000","value":"00000000"}])";
+        const std::string low = R"({"key":"01000000",)" + held + "}";
+        const std::string high = R"({"key":"00010000",)" + held + "}";
+        // Arrays in the order of their index, hashes in that of their keys' bytes.
+        EXPECT_EQ(entries(map), type == BPF_MAP_TYPE_ARRAY_OF_MAPS ? "[" + low + "," + high + "]"
+                                                                   : "[" + high + "," + low + "]");
+        EXPECT_EQ(load(map, "[]"), ": map m: a map of maps is filled by its object file only");
+    }
 }
 
 } // namespace

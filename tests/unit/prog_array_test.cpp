@@ -53,13 +53,16 @@ TEST(ProgArray, HoldsProgramsUntilTheyAreReplacedOrErased) {
     const auto first = program();
     EXPECT_EQ(array->set(1, first), 0);
     EXPECT_EQ(array->entry(1), &first->entry());
-    EXPECT_EQ(array->slots()[1].load(), &first->entry());
+    EXPECT_EQ(array->door(1), first->entry().tail_entry);
+    EXPECT_EQ(array->doors()[1].load(), first->entry().tail_entry);
     EXPECT_EQ(array->get(1), first);
     EXPECT_EQ(array->entry(u64{1} << 32), nullptr);
+    EXPECT_EQ(array->door(u64{1} << 32), nullptr);
     EXPECT_EQ(array->set(1, program()), 0);
     EXPECT_EQ(first.use_count(), 1);
     EXPECT_EQ(g_alive, 2);
     EXPECT_EQ(array->erase(1), 0);
+    EXPECT_EQ(array->door(1), nullptr);
     EXPECT_EQ(g_alive, 1);
     EXPECT_EQ(array->set(0, program()), 0);
     array->clear();

@@ -2,6 +2,7 @@
 // Copyright (c) 2026, the xdplane authors
 #include "bpf/verifier/tnum.h"
 
+#include <bit>
 #include <functional>
 #include <gtest/gtest.h>
 #include <vector>
@@ -158,6 +159,58 @@ TEST(Tnum, MeetKeepsWhatIsInBoth) {
                 }
             }
             ASSERT_EQ(some, common > 0);
+        }
+    }
+}
+
+TEST(Tnum, JoinIsTheSmallestSetOfBoth) {
+    const auto all = all_tnums(5);
+    for (const Tnum& a : all) {
+        for (const Tnum& b : all) {
+            const Tnum both = tnum_join(a, b);
+            ASSERT_TRUE(both.contains(a) && both.contains(b));
+            ASSERT_EQ(both.value & both.mask, 0U);
+            // A bit is unknown only where some two numbers differ.
+            u64 ones = ~u64{0};
+            u64 zeros = ~u64{0};
+            for (const Tnum* t : {&a, &b}) {
+                ones &= t->value;
+                zeros &= ~t->max();
+            }
+            ASSERT_EQ(both.mask, ~(ones | zeros));
+        }
+    }
+}
+
+TEST(Tnum, NextIsTheLeastNumberAbove) {
+    for (const unsigned place : {0U, 29U, 58U}) {
+        for (const Tnum& t : all_tnums(6)) {
+            const Tnum placed{t.value << place, t.mask << place};
+            for (u64 v = 0; v < 64; ++v) {
+                u64 expected = t.max();
+                for (u64 m = 64; m-- > v + 1;)
+                    if (t.contains(m)) expected = m;
+                ASSERT_EQ(placed.next(v << place), expected << place) << t.value << " " << t.mask << " " << v;
+                // Numbers between those that can be.
+                if (place == 29 && v < t.max()) {
+                    ASSERT_EQ(placed.next((v << place) + 5), expected << place);
+                }
+            }
+        }
+    }
+}
+
+TEST(Tnum, SwappedHasTheOtherOrder) {
+    for (const unsigned place : {0U, 6U, 13U, 28U, 58U}) {
+        for (const Tnum& t : all_tnums(6)) {
+            const Tnum placed{t.value << place, t.mask << place};
+            for (const u64 m : members(t)) {
+                const u64 x = m << place;
+                ASSERT_TRUE(placed.swapped(16).contains(std::byteswap(static_cast<u16>(x))));
+                ASSERT_TRUE(placed.swapped(32).contains(std::byteswap(static_cast<u32>(x))));
+                ASSERT_TRUE(placed.swapped(64).contains(std::byteswap(x)));
+            }
+            ASSERT_EQ(placed.swapped(64).swapped(64), placed);
         }
     }
 }

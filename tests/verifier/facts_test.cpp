@@ -64,5 +64,56 @@ INSTANTIATE_TEST_SUITE_P(
         PacketWrites{"tail_call_of_socket_filter", "socket_filter", kTailCall, false}),
     [](const auto& row) { return row.param.name; });
 
+struct ResultBounds {
+    const char* name;
+    const char* program;
+    u32 insn;
+    u64 min, max;
+    bool dst_upper_zero; ///< before the insn
+};
+
+class Values : public testing::TestWithParam<ResultBounds> {};
+
+TEST_P(Values, BoundsHoldOnEveryPath) {
+    VerifierCase one;
+    one.type = "xdp";
+    one.program = GetParam().program;
+    one.maps.push_back({.kind = "array", .key_size = 4, .value_size = 16, .entries = 1});
+    auto request = make_request(one);
+    ASSERT_TRUE(request) << request.error().message;
+    VerifierLog log;
+    const auto program = verify(std::move(*request), log);
+    ASSERT_TRUE(program) << log.reason;
+    const NumberBounds bounds = program->values().result(GetParam().insn);
+    EXPECT_EQ(bounds.min, GetParam().min);
+    EXPECT_EQ(bounds.max, GetParam().max);
+    EXPECT_EQ(program->values().dst_upper_zero(GetParam().insn), GetParam().dst_upper_zero);
+}
+
+constexpr u64 kAny = ~u64{0};
+constexpr const char* kTwoWays =
+    "r2 = *(u32 *)(r1 + 12)\nr0 = 3\nif r2 == 7 goto join\nr0 = 9\njoin:\nr0 += 1\nexit";
+
+INSTANTIATE_TEST_SUITE_P(
+    Table, Values,
+    testing::Values(
+        ResultBounds{"constant", "r0 = 5\nr0 += 2\nexit", 1, 7, 7, true},
+        ResultBounds{"sign", "r0 = -1\nw0 = w0\nexit", 1, 0xffffffff, 0xffffffff, false},
+        ResultBounds{"packet_pointer", "r0 = *(u32 *)(r1 + 0)\nr0 = 0\nexit", 0, 0, kAny, false},
+        ResultBounds{"field", "r0 = *(u32 *)(r1 + 12)\nexit", 0, 0, 0xffffffff, false},
+        ResultBounds{"join", kTwoWays, 4, 4, 10, true},
+        ResultBounds{"branch", "r0 = *(u32 *)(r1 + 12)\nif r0 > 20 goto out\nr0 *= 2\nout:\nexit", 2, 0, 40,
+                     true},
+        ResultBounds{"loop", "r0 = 0\nagain:\nr0 += 1\nif r0 < 50 goto again\nexit", 1, 1, 256, true},
+        ResultBounds{"spill", "r2 = 6\n*(u64 *)(r10 - 8) = r2\nr0 = *(u64 *)(r10 - 8)\nexit", 2, 6, 6, false},
+        ResultBounds{"overwritten_spill",
+                     "r2 = 6\n*(u64 *)(r10 - 8) = r2\nr3 = r10\nr3 += -8\n*(u8 *)(r3 + 0) = 9\n"
+                     "r0 = *(u64 *)(r10 - 8)\nexit",
+                     5, 0, kAny, false},
+        ResultBounds{"call", "call bpf_ktime_get_ns#5\nexit", 0, 0, kAny, false},
+        ResultBounds{"division", "r0 = *(u32 *)(r1 + 12)\nr0 /= 16\nexit", 1, 0, 0xfffffff, true},
+        ResultBounds{"modulo", "r0 = *(u64 *)(r10 - 8)\nr0 %= 10\nexit", 1, 0, 9, false}),
+    [](const auto& row) { return row.param.name; });
+
 } // namespace
 } // namespace xdplane::test

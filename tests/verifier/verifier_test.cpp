@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Copyright (c) 2026, the xdplane authors
+#include <algorithm>
 #include <cctype>
+#include <cerrno>
 #include <cstdio>
 #include <gtest/gtest.h>
 
@@ -16,6 +18,7 @@ public:
 
     void TestBody() override {
         auto request = make_request(case_);
+        if (!request && request.error().code == ENOENT) GTEST_SKIP() << request.error().message;
         ASSERT_TRUE(request) << request.error().message;
         VerifierLog silent;
         const auto quiet = verify(*request, silent);
@@ -37,9 +40,27 @@ public:
         EXPECT_GT(program.error().code, 0);
         EXPECT_NE(log.reason.find_first_not_of(" \n"), std::string::npos);
         EXPECT_EQ(log.reason.find("verifier bug"), std::string::npos);
+        ASSERT_TRUE(log.explanation);
+        check_explanation(*log.explanation);
     }
 
 private:
+    void check_explanation(const Explanation& explanation) const {
+        EXPECT_NE(std::ranges::count(explanation_kinds(), explanation.kind), 0);
+        EXPECT_FALSE(explanation.fix.empty());
+        std::string all;
+        for (const ExplanationLine& line : explanation_lines(explanation)) all += line.text + "\n";
+        if (!case_.kind.empty()) {
+            EXPECT_EQ(explanation.kind, case_.kind) << all;
+        }
+        std::size_t at = 0;
+        for (const std::string& text : case_.explanation) {
+            const std::size_t found = all.find(text, at);
+            EXPECT_NE(found, std::string::npos) << text << "\nis not, or not in this order, in\n" << all;
+            if (found != std::string::npos) at = found + text.size();
+        }
+    }
+
     VerifierCase case_;
 };
 
