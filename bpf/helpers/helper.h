@@ -150,5 +150,8 @@ struct HelperProto {
 [[nodiscard]] std::span<const HelperProto> helper_table();
 /// Null if there is none with this id.
 [[nodiscard]] const HelperProto* find_helper(u32 id);
+/// True if the helper can neither write to the stack of its caller nor have a callback do it. Not of kernel
+/// functions and of null, of which nothing is known.
+[[nodiscard]] bool leaves_stack(const HelperProto* helper);
 
 } // namespace xdplane

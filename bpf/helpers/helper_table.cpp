@@ -151,4 +151,31 @@ const HelperProto* find_helper(u32 id) {
     return row != table.end() && row->id == id ? &*row : nullptr;
 }
 
+bool leaves_stack(const HelperProto* helper) {
+    if (helper == nullptr || helper->is_kfunc) return false;
+    return std::ranges::all_of(helper->args, [](Arg arg) {
+        switch (arg) {
+        case Arg::none:
+        case Arg::anything:
+        case Arg::ctx:
+        case Arg::ctx_or_null:
+        case Arg::const_map:
+        case Arg::map_key:
+        case Arg::map_value:
+        case Arg::map_value_or_null:
+        case Arg::mem:
+        case Arg::mem_or_null:
+        case Arg::fixed_mem:
+        case Arg::size:
+        case Arg::size_or_zero:
+        case Arg::const_alloc_size:
+        case Arg::const_string:
+        case Arg::ringbuf_record:
+        case Arg::socket:
+        case Arg::sock_common: return true;
+        default: return false;
+        }
+    });
+}
+
 } // namespace xdplane

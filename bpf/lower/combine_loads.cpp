@@ -7,15 +7,6 @@
 namespace xdplane {
 namespace {
 
-/// Unsigned loads by width; the next one is twice as wide.
-Op load_of(u32 bits) {
-    switch (bits) {
-    case 16: return Op::ldx16;
-    case 32: return Op::ldx32;
-    default: return Op::ldx64;
-    }
-}
-
 bool is_shift(const LoweredInsn& insn) { return insn.op == Op::lsh64_imm || insn.op == Op::lsh32_imm; }
 bool is_or(const LoweredInsn& insn) { return insn.op == Op::or64_reg || insn.op == Op::or32_reg; }
 
@@ -69,7 +60,7 @@ private:
         const bool wide = info(both.op).width == 64 && info(moved.op).width == 64;
         if (moved.imm != bits || bits == 64 || (bits == 32 && !wide)) return;
         if (!lower_half_before(high, both.src, upper, bits)) return;
-        both = make_insn(load_of(bits * 2), both.dst, upper.src, upper.off - static_cast<i32>(bits / 8), 0);
+        both = make_insn(load_op(bits * 2), both.dst, upper.src, upper.off - static_cast<i32>(bits / 8), 0);
         dropped_[shift] = dropped_[high] = true;
     }
 

@@ -43,32 +43,6 @@ constexpr std::size_t kMostWaiting = 128;
 /// The stack of a function.
 constexpr i64 kLowest = -512;
 
-/// It may write the stack of its caller.
-bool writes_memory(const HelperProto* helper) {
-    if (helper == nullptr || helper->is_kfunc || helper->callback != Callback::none ||
-        helper->makes_dynptr != DynptrKind::none || helper->iterator != IteratorUse::none)
-        return true;
-    return std::ranges::any_of(helper->args, [](Arg arg) {
-        switch (arg) {
-        case Arg::none:
-        case Arg::anything:
-        case Arg::ctx:
-        case Arg::ctx_or_null:
-        case Arg::const_map:
-        case Arg::map_key:
-        case Arg::map_value:
-        case Arg::map_value_or_null:
-        case Arg::mem:
-        case Arg::mem_or_null:
-        case Arg::fixed_mem:
-        case Arg::size:
-        case Arg::size_or_zero:
-        case Arg::const_string: return false;
-        default: return true;
-        }
-    });
-}
-
 class Walk {
 public:
     Walk(const LoweredProgram& program, const VerifiedProgram& verified)
@@ -161,7 +135,7 @@ private:
         if (insn.op == Op::map_lookup) {
             note_key(i, insn);
         } else if (insn.op == Op::call_helper) {
-            if (writes_memory(facts(i).helper)) state_.stack.clear();
+            if (!leaves_stack(facts(i).helper)) state_.stack.clear();
         } else if (insn.op == Op::call_local || insn.op == Op::call_loop) {
             state_.stack.clear();
         }

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <bit>
 #include <linux/bpf.h>
+#include <numeric>
+#include <utility>
 
 namespace xdplane {
 namespace {
@@ -142,40 +144,50 @@ private:
         if (node.target != kNone) visit(node.target);
     }
 
+    /// Backwards from lookups and tail calls, over a list of what leads where: programs may be laid out in
+    /// any order, and a pass over all of it for each jump back would never end.
     void find_useful() {
-        for (bool changed = true; changed;) {
-            changed = false;
-            for (u32 i = size_; i-- > 0;) {
-                Node& node = nodes_[i];
-                if (node.useful) continue;
-                bool useful = node.fate == Fate::site || node.fate == Fate::leave;
-                for_successors(i, [&](u32 next) { useful |= nodes_[next].useful; });
-                node.useful = useful;
-                changed |= useful;
+        std::vector<u32> work;
+        for (u32 i = 0; i < size_; ++i)
+            if (nodes_[i].fate == Fate::site || nodes_[i].fate == Fate::leave) work.push_back(i);
+        if (work.empty()) return;
+        std::vector<u32> first(size_ + 1); // of each insn's predecessors, in `from`
+        for (u32 i = 0; i < size_; ++i) for_successors(i, [&](u32 next) { ++first[next + 1]; });
+        std::partial_sum(first.begin(), first.end(), first.begin());
+        std::vector<u32> from(first.back());
+        std::vector<u32> filled(first.begin(), first.end() - 1);
+        for (u32 i = 0; i < size_; ++i) for_successors(i, [&](u32 next) { from[filled[next]++] = i; });
+
+        for (const u32 i : work) nodes_[i].useful = true;
+        while (!work.empty()) {
+            const u32 i = work.back();
+            work.pop_back();
+            for (u32 k = first[i]; k < first[i + 1]; ++k) {
+                if (std::exchange(nodes_[from[k]].useful, true)) continue;
+                work.push_back(from[k]);
             }
         }
     }
 
-    /// Also finds what is reached. Loops: an insn is deeper only by what comes before it in the program.
+    /// Also finds what is reached. Loops: an insn is deeper only by what comes before it in the program. Each
+    /// insn is looked at once, and again whenever it turns out deeper.
     void count_depths() {
         nodes_[0].reached = true;
-        for (bool changed = true; changed;) {
-            changed = false;
-            for (u32 i = 0; i < size_; ++i) {
-                Node& node = nodes_[i];
-                if (!node.reached || !node.useful) continue;
-                // Further lookups would need further passes.
-                if (node.fate == Fate::site && node.depth >= kAheadPasses) node.fate = Fate::end;
-                const u32 depth = node.depth + (node.fate == Fate::site);
-                for_successors(i, [&](u32 next) {
-                    Node& to = nodes_[next];
-                    changed |= !to.reached;
-                    to.reached = true;
-                    if (next <= i || to.depth >= depth) return;
-                    to.depth = depth;
-                    changed = true;
-                });
-            }
+        std::vector<u32> work{0};
+        while (!work.empty()) {
+            const u32 i = work.back();
+            work.pop_back();
+            Node& node = nodes_[i];
+            if (!node.useful) continue;
+            // Further lookups would need further passes.
+            if (node.fate == Fate::site && node.depth >= kAheadPasses) node.fate = Fate::end;
+            const u32 depth = node.depth + (node.fate == Fate::site);
+            for_successors(i, [&](u32 next) {
+                Node& to = nodes_[next];
+                const bool deeper = next > i && to.depth < depth;
+                if (deeper) to.depth = depth;
+                if (!std::exchange(to.reached, true) || deeper) work.push_back(next);
+            });
         }
     }
 
@@ -259,7 +271,7 @@ private:
     /// Bytes, a power of two, that are stored together at this offset of the stack, not too far in front of
     /// the lookup; at most `most`. Any answer will do: loads as wide as the stores were are only faster.
     [[nodiscard]] i32 stored_at(u32 call, i32 offset, i32 most) const {
-        constexpr u32 kFar = 512;
+        constexpr u32 kFar = 128;
         i32 width = static_cast<i32>(std::bit_floor(static_cast<u32>(most)));
         for (u32 i = call > kFar ? call - kFar : 0; i < call; ++i) {
             const LoweredInsn& insn = draft_.insns[i].insn;

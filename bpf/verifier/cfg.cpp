@@ -198,7 +198,7 @@ private:
     }
 
     /// Depth first over tree, forward, cross and back edges.
-    Result<> check_reachable() const {
+    Result<> check_reachable() {
         enum class Colour : u8 { white, grey, black };
         struct Visit {
             u32 insn;
@@ -207,6 +207,7 @@ private:
             std::array<u32, 2> to;
         };
         std::vector<Colour> colours(count_, Colour::white);
+        finished_.reserve(count_);
         std::vector<Visit> path;
         std::vector<u32> scratch;
         const auto enter = [&](u32 i) {
@@ -222,6 +223,7 @@ private:
             Visit& visit = path.back();
             if (visit.next == visit.count) {
                 colours[visit.insn] = Colour::black;
+                finished_.push_back(visit.insn);
                 path.pop_back();
                 continue;
             }
@@ -291,13 +293,13 @@ private:
         }
     }
 
-    /// Backwards to the fixed point, within each function by its order of insns.
+    /// Backwards to the fixed point. In the order in which the depth-first search left the insns, successors
+    /// come first but for back edges, however the program is laid out: a turn per nested loop is enough.
     void find_live_registers() {
         flow_.live_registers.assign(count_, 0);
         for (bool changed = true; changed;) {
             changed = false;
-            for (u32 i = count_; i-- > 0;) {
-                if (flow_.ops[i] == Op::invalid) continue;
+            for (const u32 i : finished_) {
                 const OpKind kind = row(i).kind;
                 u16 after = 0;
                 if (kind != OpKind::exit && kind != OpKind::ja)
@@ -318,6 +320,7 @@ private:
     const ControlFlowRules& rules_;
     u32 count_;
     ControlFlow flow_;
+    std::vector<u32> finished_; ///< insns in the order in which the depth-first search left them
 };
 
 } // namespace

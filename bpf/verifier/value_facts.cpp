@@ -116,33 +116,6 @@ Range computed(const OpcodeInfo& row, Range a, Range b) {
     return narrow ? range_truncate(result, 32) : result;
 }
 
-/// True if the helper cannot write to the stack of its caller, nor have a callback do it.
-bool leaves_stack(const HelperProto* helper) {
-    if (helper == nullptr) return false;
-    return std::ranges::all_of(helper->args, [](Arg arg) {
-        switch (arg) {
-        case Arg::none:
-        case Arg::anything:
-        case Arg::ctx:
-        case Arg::ctx_or_null:
-        case Arg::const_map:
-        case Arg::map_key:
-        case Arg::map_value:
-        case Arg::mem:
-        case Arg::mem_or_null:
-        case Arg::fixed_mem:
-        case Arg::size:
-        case Arg::size_or_zero:
-        case Arg::const_alloc_size:
-        case Arg::const_string:
-        case Arg::ringbuf_record:
-        case Arg::socket:
-        case Arg::sock_common: return true;
-        default: return false;
-        }
-    });
-}
-
 void forget_spills(std::vector<Spill>& spills, i32 off, u32 size) {
     const i32 end = off + static_cast<i32>(size);
     std::erase_if(spills, [&](const Spill& spill) {

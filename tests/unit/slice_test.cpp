@@ -97,7 +97,16 @@ struct SliceCase {
 
 const std::string kOrOut = "if r0 == 0 goto out\n";
 
+/// Blocks laid out in the opposite order of how they run: a jump back after each. A lookup at the end.
+std::string backwards(u32 blocks) {
+    std::string text = kKey + "r8 = 0\ngoto b0\n";
+    text += fmt::format("b{}:\n", blocks) + lookup(1) + kOut;
+    for (u32 i = blocks; i-- > 0;) text += fmt::format("b{}:\nr8 += 1\ngoto b{}\n", i, i + 1);
+    return text;
+}
+
 const SliceCase kCases[] = {
+    {"ten thousand jumps back", backwards(10'000), 1, {"r8 += 1"}, {"r0 = 2"}},
     {"ends at the lookup",
      kKey + lookup(1) + kOrOut + "r1 = 1\n*(u64 *)(r0 + 0) = r1\n" + kOut,
      1,
