@@ -41,7 +41,7 @@ private:
 /// entry changes at once; those of a short prefix change one after the other.
 inline constexpr std::array<u32, 2> kLpmFrontBits{12, 18};
 /// Entries of the trie from which on the table by so many bits pays: small ones fit the nearest cache.
-inline constexpr std::array<u32, 2> kLpmFrontFrom{32, 8192};
+inline constexpr std::array<u32, 2> kLpmFrontFrom{32, 512};
 
 class LpmFront {
 public:

@@ -96,22 +96,6 @@ u64 LpmTrie::memory_bytes() const {
     return arena_.used_bytes() + front_.used_bytes() + count_.load(std::memory_order_relaxed) * element_size_;
 }
 
-u32 LpmTrie::result(const LpmNode& node, u32 rank) const noexcept {
-    // Acquire: pairs with the store that published the element.
-    const u32 results = node.results.load(std::memory_order_acquire);
-    const int count = std::popcount(node.internal) + std::popcount(node.leaves);
-    return count == 1 ? results : result_block(results)[rank].load(std::memory_order_acquire);
-}
-
-/// Where a descent begins: below what the front knows, if the key is long enough for it.
-LpmTrie::Start LpmTrie::begin(const LpmBits& bits, u32 length) const noexcept {
-    const u32 width = front_.bits();
-    if (width == 0 || length < width) return {block(root_.load(std::memory_order_acquire)), 0, kNone};
-    const LpmFrontEntry entry(front_entry(bits, width)->load(std::memory_order_acquire));
-    return {entry.node() == LpmArena::kNone ? nullptr : block(entry.node()), entry.at(),
-            entry.element() == LpmFrontEntry::kNoElement ? kNone : entry.element()};
-}
-
 u64* LpmTrie::lookup(const u8* key) const noexcept {
     const u32 length = prefix_length(key);
     if (length > max_length_) return nullptr;

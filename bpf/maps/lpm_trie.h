@@ -139,6 +139,7 @@ private:
         u32 at;
         u32 element; ///< found so far; ElementPool::kNone: none
     };
+    /// Where a descent begins: below what the front knows, if the key is long enough for it.
     [[nodiscard]] Start begin(const LpmBits& bits, u32 length) const noexcept;
     [[nodiscard]] std::atomic<u64>* front_entry(const LpmBits& bits, u32 width) const noexcept {
         return front_.table(width) + (bits.window(0) >> (64 - width));
@@ -222,6 +223,25 @@ private:
     std::atomic<u32> count_{0};              ///< written under the lock
     u64 elements_used_ = 0;                  ///< elements from here on were never used
 };
+
+// Parts of every lookup, a few instructions each: always in line.
+
+inline __attribute__((always_inline)) u32 LpmTrie::result(const LpmNode& node, u32 rank) const noexcept {
+    // Acquire: pairs with the store that published the element.
+    const u32 results = node.results.load(std::memory_order_acquire);
+    const int count = std::popcount(node.internal) + std::popcount(node.leaves);
+    return count == 1 ? results : result_block(results)[rank].load(std::memory_order_acquire);
+}
+
+inline __attribute__((always_inline)) LpmTrie::Start LpmTrie::begin(const LpmBits& bits,
+                                                                    u32 length) const noexcept {
+    const u32 width = front_.bits();
+    if (width == 0 || length < width)
+        return {block(root_.load(std::memory_order_acquire)), 0, ElementPool::kNone};
+    const LpmFrontEntry entry(front_entry(bits, width)->load(std::memory_order_acquire));
+    return {entry.node() == LpmArena::kNone ? nullptr : block(entry.node()), entry.at(),
+            entry.element() == LpmFrontEntry::kNoElement ? ElementPool::kNone : entry.element()};
+}
 
 /// The bits of `internal` for prefixes of 0 to 5 bits of a chunk.
 [[nodiscard]] constexpr u64 lpm_ancestors(u32 chunk) noexcept {
