@@ -7,9 +7,9 @@
 
 namespace xdplane {
 
-/// Whether running ahead makes a program's bursts cheaper, found out by trying: the caches, the other maps and
-/// what the traffic hits decide it, and no size of a map tells. Of each period the first bursts go with and
-/// without it in turns, the rest as was cheaper per packet. Written by one thread.
+/// Whether running ahead makes a program's bursts cheaper, found out by trying: the caches, the other maps
+/// and what the traffic hits decide it, and no size of a map tells. Of each period the first bursts go with
+/// and without it in turns, the rest as was cheaper per packet. Written by one thread.
 class alignas(kCacheLine) AheadTrial {
 public:
     static constexpr u32 kTrialBursts = 64;

@@ -118,8 +118,9 @@ void LpmTrie::fetch(const u64* notes, u32 count) const noexcept {
         std::memcpy(&length, key, kPrefixBytes);
         if (length > max_length_) continue;
         Descent& descent = descents[left++];
-        descent = {Descent::Next::node, root, nullptr, ElementPool::kNone, 0, 0, std::min(length, kDataBytes * 8),
-                   key + kPrefixBytes};
+        descent = {
+            Descent::Next::node, root, nullptr, ElementPool::kNone, 0, 0, std::min(length, kDataBytes * 8),
+            key + kPrefixBytes};
         if (width == 0 || length < width) continue;
         const LpmBits bits(descent.data, std::min(data_size_, kDataBytes));
         __builtin_prefetch(front_entry(bits, width));

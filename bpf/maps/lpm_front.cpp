@@ -89,12 +89,11 @@ private:
             const u64 one = u64{1} << chunk;
             u32 found = best;
             if ((node.leaves & one) != 0) {
-                found =
-                    trie_.result(node, leaves + static_cast<u32>(std::popcount(node.leaves & (one - 1))));
+                found = trie_.result(node, leaves + static_cast<u32>(std::popcount(node.leaves & (one - 1))));
             } else if (const u64 above = node.internal & kLpmAncestors[chunk]; above != 0) {
                 const u32 longest = 63 - static_cast<u32>(std::countl_zero(above));
-                found = trie_.result(
-                    node, static_cast<u32>(std::popcount(node.internal & lpm_below(longest))));
+                found =
+                    trie_.result(node, static_cast<u32>(std::popcount(node.internal & lpm_below(longest))));
             }
             if ((node.children & one) != 0)
                 fill(base + static_cast<u32>(std::popcount(node.children & (one - 1))), at + kChunkBits,
@@ -121,8 +120,8 @@ void LpmTrie::refill_front(const LpmBits& bits, u32 length) noexcept {
     FrontFill(*this, width, from, from + (1U << rest)).run();
 }
 
-/// Entries that name nodes of this block, the children of a node with these bits in front of bit `at`: they are
-/// elsewhere now. What was found above them is as before.
+/// Entries that name nodes of this block, the children of a node with these bits in front of bit `at`: they
+/// are elsewhere now. What was found above them is as before.
 void LpmTrie::move_front(u32 first, u64 children, u32 at, const LpmBits& bits) noexcept {
     const u32 width = front_.bits();
     if (at > width) return;

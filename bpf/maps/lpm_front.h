@@ -33,8 +33,8 @@ private:
 };
 
 /// The first levels of a trie as one table, by the first 12 or 18 bits of the key: what a descent from the
-/// root would find there, so that lookups of long keys begin below. 8 bytes an entry, 32 KB or 2 MB, committed
-/// when the trie has kLpmFrontFrom entries and never given up.
+/// root would find there, so that lookups of long keys begin below. 8 bytes an entry, 32 KB or 2 MB,
+/// committed when the trie has kLpmFrontFrom entries and never given up.
 ///
 /// Derived from the trie by its writer, under its lock, between publishing a change and retiring what the
 /// change replaced: a reader that finds an old entry finds old nodes, as it would have from the root. Each

@@ -21,8 +21,8 @@ Result<> check_size(u64 bytes) {
                 max_map_bytes());
 }
 
-/// Fresh pages. Large areas begin at a boundary of huge pages, without which the kernel would use small ones at
-/// both ends, and in areas of a few megabytes for most of it.
+/// Fresh pages. Large areas begin at a boundary of huge pages, without which the kernel would use small ones
+/// at both ends, and in areas of a few megabytes for most of it.
 void* map_pages(u64 size) {
     const auto fresh = [](u64 bytes) {
         return ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1,

@@ -134,8 +134,8 @@ void Stress::change(u32 seed) {
             (void)routes.ops().store_value(routes, &prefix, &value, BPF_ANY);
             (void)recent.ops().store_value(recent, &key, &value, BPF_ANY);
         }
-        // Maps hold what was replaced until no worker can look at it, as long as their spare elements last: no
-        // faster than that, or values are overwritten early, as they are on Linux.
+        // Maps hold what was replaced until no worker can look at it, as long as their spare elements last:
+        // no faster than that, or values are overwritten early, as they are on Linux.
         if (changes_.fetch_add(1, std::memory_order_relaxed) % 64 == 0) {
             const u64 stamp = Reclaimer::instance().stamp();
             while (!Reclaimer::instance().passed(stamp) && !stop_.load(std::memory_order_relaxed))

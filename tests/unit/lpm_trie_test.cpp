@@ -160,8 +160,8 @@ TEST(LpmTrie, AgreesWithAModelForKeysOfEverySize) {
     }
 }
 
-// Tries large enough for each of the tables of first bits; what changes lies under few values of them, so that
-// nodes and skip nodes begin, end and cross there, and keys under and beside the change are asked for.
+// Tries large enough for each of the tables of first bits; what changes lies under few values of them, so
+// that nodes and skip nodes begin, end and cross there, and keys under and beside the change are asked for.
 TEST(LpmTrie, TheFrontFollowsEveryChange) {
     for (const auto& [data_size, filling, steps] :
          {std::tuple{2U, 40U, 6000U}, {3U, 40U, 6000U}, {4U, 9000U, 6000U}, {16U, 9000U, 2000U}}) {
@@ -189,7 +189,8 @@ TEST(LpmTrie, TheFrontFollowsEveryChange) {
             const u32 length = random() % 64 == 0 ? random() % 6 : 6 + random() % (most - 5);
             Bytes key(4 + data_size);
             std::memcpy(key.data(), &length, 4);
-            for (u32 i = 4; i < key.size(); ++i) key[i] = random() % 2 == 0 ? 0 : static_cast<u8>(1U << random() % 8);
+            for (u32 i = 4; i < key.size(); ++i)
+                key[i] = random() % 2 == 0 ? 0 : static_cast<u8>(1U << random() % 8);
             if (random() % 2 == 0)
                 put(key, step);
             else
