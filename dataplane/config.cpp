@@ -82,7 +82,7 @@ public:
         if (table == nullptr) return error(*node, fmt::format("'{}' must be a table of strings", key));
         for (const auto& [name, value] : *table) {
             if (value.as_string() == nullptr)
-                return error(value, fmt::format("'{}' must be the path of a JSON file", name.str()));
+                return error(value, fmt::format("'{}' must be the path of a file", name.str()));
             out.emplace_back(name.str(), value.as_string()->get());
         }
         return {};

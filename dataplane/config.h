@@ -17,7 +17,7 @@ struct StageConfig {
     std::string name;    ///< for counters; empty: the program's
     std::string object;  ///< path of the object file
     std::string program; ///< empty: the object's only one
-    /// Maps to fill before the first packet: name in the object, path of a JSON file.
+    /// Maps to fill before the first packet: name in the object, path of a file (map_file.h).
     std::vector<std::pair<std::string, std::string>> maps;
     u32 line = 0; ///< where it stands, for errors
 };

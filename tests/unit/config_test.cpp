@@ -108,7 +108,7 @@ TEST_F(ConfigFile, ErrorsNameFileAndLine) {
         {"[[chain]]\nname = \"c\"\n[[chain.stage]]\nobject = \"o\"\nmaps = \"p\"\n",
          ":5: 'maps' must be a table of strings"},
         {"[[chain]]\nname = \"c\"\n[[chain.stage]]\nobject = \"o\"\nmaps = { m = 1 }\n",
-         ":5: 'm' must be the path of a JSON file"},
+         ":5: 'm' must be the path of a file"},
     };
     for (const auto& c : cases) {
         const auto config = read(c.text);
