@@ -15,6 +15,8 @@
 #include "dataplane/control_commands.h"
 #include "dataplane/daemon.h"
 #include "dataplane/eal.h"
+#include "dataplane/metrics.h"
+#include "dataplane/metrics_server.h"
 
 namespace xdplane::cli {
 namespace {
@@ -48,6 +50,7 @@ constexpr std::chrono::milliseconds kTick{50};
 struct RunOptions {
     std::string config;
     std::string control; ///< path of the control socket; empty: what the configuration says, or the default
+    std::string metrics; ///< address of the metrics; empty: what the configuration says, or nowhere
     std::string engine;
     std::string run_ahead;
     u32 workers = 0; ///< 0: what the configuration says, or 1
@@ -83,6 +86,8 @@ bool parse(Strings words, RunOptions& run) {
         ("control", po::value(&run.control),
          "path of the control socket; default: the configuration's, or /run/xdplane.sock as root,\n"
          "$XDG_RUNTIME_DIR/xdplane.sock else") //
+        ("metrics", po::value(&run.metrics),
+         "serve Prometheus metrics at http://ADDRESS:PORT/metrics; a port alone is one of 127.0.0.1") //
         ("json", po::bool_switch(&run.json), "summary as JSON on standard output");
     po::variables_map values;
     if (!options.parse(words, values)) return false;
@@ -183,6 +188,18 @@ Result<std::unique_ptr<ControlServer>> open_control(const RunOptions& run, Daemo
     return nullptr;
 }
 
+/// Nowhere unless asked for.
+Result<std::unique_ptr<MetricsServer>> open_metrics(const RunOptions& run, const Daemon& daemon,
+                                                    boost::asio::io_context& io) {
+    const std::string& configured = daemon.running().config.metrics.listen;
+    const std::string& address = run.metrics.empty() ? configured : run.metrics;
+    if (address.empty()) return nullptr;
+    auto server =
+        MetricsServer::open(io, address, [&daemon] { return metrics_text(metrics_report(daemon)); });
+    if (server) fmt::print(stderr, "xdplane: metrics at http://{}/metrics\n", (*server)->address());
+    return server;
+}
+
 Result<InlineReport> run_plane(const RunOptions& run, std::shared_ptr<const LoadedConfig> config,
                                const StopSignals& signals) {
     auto started = Daemon::start(std::move(config), run.workers);
@@ -191,6 +208,8 @@ Result<InlineReport> run_plane(const RunOptions& run, std::shared_ptr<const Load
     boost::asio::io_context io;
     auto control = open_control(run, daemon, io);
     if (!control) return fail(control.error());
+    auto metrics = open_metrics(run, daemon, io);
+    if (!metrics) return fail(metrics.error());
     const std::size_t ports = daemon.running().config.ports.size();
     const u32 workers = daemon.plane().workers();
     fmt::print(stderr, "xdplane: running, {} port{}, {} worker{}\n", ports, ports == 1 ? "" : "s", workers,
@@ -198,6 +217,7 @@ Result<InlineReport> run_plane(const RunOptions& run, std::shared_ptr<const Load
 
     const Seconds ran = watch(daemon, run, signals, io);
     control->reset();
+    metrics->reset();
     // A driver that does not come back from a transmit would keep us here for ever.
     alarm(kStopSeconds);
     const u32 missing = daemon.stop();

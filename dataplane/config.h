@@ -46,10 +46,16 @@ struct ControlConfig {
     u32 mode = 0660;    ///< its permissions
 };
 
+/// Metrics over HTTP.
+struct MetricsConfig {
+    std::string listen; ///< address and port, see MetricsServer; empty: nowhere
+};
+
 struct Config {
     std::string path;
     u32 workers = 0; ///< 0: not said
     ControlConfig control;
+    MetricsConfig metrics;
     std::vector<PortConfig> ports;
     std::vector<ChainConfig> chains;
 
