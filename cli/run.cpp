@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "cli/command.h"
+#include "cli/service.h"
 #include "cli/stop_signals.h"
 #include "cli/trace_printer.h"
 #include "dataplane/control_commands.h"
@@ -140,8 +141,8 @@ void reload(Daemon& daemon) {
 
 /// Until a signal to stop, the end of the time, or silence on all ports: answers the control socket, and
 /// reloads at SIGHUP. Returns how long that was.
-Seconds watch(Daemon& daemon, const RunOptions& run, const StopSignals& signals,
-              boost::asio::io_context& io) {
+Seconds watch(Daemon& daemon, const RunOptions& run, const StopSignals& signals, boost::asio::io_context& io,
+              Supervisor& supervisor) {
     const auto begin = Clock::now();
     LiveRate rate(true);
     u64 packets = 0;
@@ -160,11 +161,15 @@ Seconds watch(Daemon& daemon, const RunOptions& run, const StopSignals& signals,
         Seconds wait = kTick;
         if (run.duration) wait = std::min(wait, *run.duration - ran);
         io.run_for(std::chrono::duration_cast<std::chrono::nanoseconds>(wait));
+        supervisor.tick();
         const int signal = signals.take(std::chrono::nanoseconds(0));
-        if (signal == SIGHUP)
+        if (signal == SIGHUP) {
+            supervisor.reloading();
             reload(daemon);
-        else if (signal != 0)
+            supervisor.ready();
+        } else if (signal != 0) {
             break;
+        }
     }
     rate.clear();
     return Clock::now() - begin;
@@ -201,7 +206,7 @@ Result<std::unique_ptr<MetricsServer>> open_metrics(const RunOptions& run, const
 }
 
 Result<InlineReport> run_plane(const RunOptions& run, std::shared_ptr<const LoadedConfig> config,
-                               const StopSignals& signals) {
+                               const StopSignals& signals, const ServiceManager& manager) {
     auto started = Daemon::start(std::move(config), run.workers);
     if (!started) return fail(started.error());
     Daemon& daemon = **started;
@@ -215,7 +220,10 @@ Result<InlineReport> run_plane(const RunOptions& run, std::shared_ptr<const Load
     fmt::print(stderr, "xdplane: running, {} port{}, {} worker{}\n", ports, ports == 1 ? "" : "s", workers,
                workers == 1 ? "" : "s");
 
-    const Seconds ran = watch(daemon, run, signals, io);
+    Supervisor supervisor(manager, daemon);
+    supervisor.ready();
+    const Seconds ran = watch(daemon, run, signals, io, supervisor);
+    supervisor.stopping();
     control->reset();
     metrics->reset();
     // A driver that does not come back from a transmit would keep us here for ever.
@@ -230,6 +238,7 @@ Result<InlineReport> run_plane(const RunOptions& run, std::shared_ptr<const Load
 
 Result<InlineReport> run_config(RunOptions run) {
     const StopSignals signals({SIGHUP}); // before other threads, which must not take them
+    const ServiceManager manager;        // changes the environment: before other threads, too
     const TracePrinter printer;
     auto config = load_config(run.config);
     if (!config) return fail(config.error());
@@ -237,7 +246,7 @@ Result<InlineReport> run_config(RunOptions run) {
     std::vector<std::string> notes;
     if (auto started = start_eal(run.eal, run.workers, notes); !started) return fail(started.error());
     for (const std::string& note : notes) fmt::print(stderr, "xdplane: {}\n", note);
-    auto report = run_plane(run, std::move(*config), signals);
+    auto report = run_plane(run, std::move(*config), signals, manager);
     stop_eal();
     return report;
 }
