@@ -120,8 +120,9 @@ private:
         if (key) return Column{.name = name, .kind = Column::Kind::key_field, .place = *key, .mask = {}};
         Column column{.name = name, .kind = Column::Kind::value_field, .place = *value, .mask = {}};
         column.mask.resize(spec.value_size);
-        for (u32 bit = value->bit_offset; bit < value->bit_offset + value->bit_size; ++bit)
-            if (bit / 8 < column.mask.size()) column.mask[bit / 8] |= static_cast<u8>(1U << (bit % 8));
+        const u64 end = std::min(u64{value->bit_offset} + value->bit_size, u64{spec.value_size} * 8);
+        for (u64 bit = value->bit_offset; bit < end; ++bit)
+            column.mask[bit / 8] |= static_cast<u8>(1U << (bit % 8));
         return column;
     }
 
