@@ -10,11 +10,14 @@
 #include <unistd.h>
 
 #include "cli/command.h"
+#include "cli/service.h"
 #include "cli/stop_signals.h"
 #include "cli/trace_printer.h"
 #include "dataplane/control_commands.h"
 #include "dataplane/daemon.h"
 #include "dataplane/eal.h"
+#include "dataplane/metrics.h"
+#include "dataplane/metrics_server.h"
 
 namespace xdplane::cli {
 namespace {
@@ -48,6 +51,7 @@ constexpr std::chrono::milliseconds kTick{50};
 struct RunOptions {
     std::string config;
     std::string control; ///< path of the control socket; empty: what the configuration says, or the default
+    std::string metrics; ///< address of the metrics; empty: what the configuration says, or nowhere
     std::string engine;
     std::string run_ahead;
     u32 workers = 0; ///< 0: what the configuration says, or 1
@@ -83,6 +87,8 @@ bool parse(Strings words, RunOptions& run) {
         ("control", po::value(&run.control),
          "path of the control socket; default: the configuration's, or /run/xdplane.sock as root,\n"
          "$XDG_RUNTIME_DIR/xdplane.sock else") //
+        ("metrics", po::value(&run.metrics),
+         "serve Prometheus metrics at http://ADDRESS:PORT/metrics; a port alone is one of 127.0.0.1") //
         ("json", po::bool_switch(&run.json), "summary as JSON on standard output");
     po::variables_map values;
     if (!options.parse(words, values)) return false;
@@ -135,8 +141,8 @@ void reload(Daemon& daemon) {
 
 /// Until a signal to stop, the end of the time, or silence on all ports: answers the control socket, and
 /// reloads at SIGHUP. Returns how long that was.
-Seconds watch(Daemon& daemon, const RunOptions& run, const StopSignals& signals,
-              boost::asio::io_context& io) {
+Seconds watch(Daemon& daemon, const RunOptions& run, const StopSignals& signals, boost::asio::io_context& io,
+              Supervisor& supervisor) {
     const auto begin = Clock::now();
     LiveRate rate(true);
     u64 packets = 0;
@@ -155,11 +161,15 @@ Seconds watch(Daemon& daemon, const RunOptions& run, const StopSignals& signals,
         Seconds wait = kTick;
         if (run.duration) wait = std::min(wait, *run.duration - ran);
         io.run_for(std::chrono::duration_cast<std::chrono::nanoseconds>(wait));
+        supervisor.tick();
         const int signal = signals.take(std::chrono::nanoseconds(0));
-        if (signal == SIGHUP)
+        if (signal == SIGHUP) {
+            supervisor.reloading();
             reload(daemon);
-        else if (signal != 0)
+            supervisor.ready();
+        } else if (signal != 0) {
             break;
+        }
     }
     rate.clear();
     return Clock::now() - begin;
@@ -183,21 +193,39 @@ Result<std::unique_ptr<ControlServer>> open_control(const RunOptions& run, Daemo
     return nullptr;
 }
 
+/// Nowhere unless asked for.
+Result<std::unique_ptr<MetricsServer>> open_metrics(const RunOptions& run, const Daemon& daemon,
+                                                    boost::asio::io_context& io) {
+    const std::string& configured = daemon.running().config.metrics.listen;
+    const std::string& address = run.metrics.empty() ? configured : run.metrics;
+    if (address.empty()) return nullptr;
+    auto server =
+        MetricsServer::open(io, address, [&daemon] { return metrics_text(metrics_report(daemon)); });
+    if (server) fmt::print(stderr, "xdplane: metrics at http://{}/metrics\n", (*server)->address());
+    return server;
+}
+
 Result<InlineReport> run_plane(const RunOptions& run, std::shared_ptr<const LoadedConfig> config,
-                               const StopSignals& signals) {
+                               const StopSignals& signals, const ServiceManager& manager) {
     auto started = Daemon::start(std::move(config), run.workers);
     if (!started) return fail(started.error());
     Daemon& daemon = **started;
     boost::asio::io_context io;
     auto control = open_control(run, daemon, io);
     if (!control) return fail(control.error());
+    auto metrics = open_metrics(run, daemon, io);
+    if (!metrics) return fail(metrics.error());
     const std::size_t ports = daemon.running().config.ports.size();
     const u32 workers = daemon.plane().workers();
     fmt::print(stderr, "xdplane: running, {} port{}, {} worker{}\n", ports, ports == 1 ? "" : "s", workers,
                workers == 1 ? "" : "s");
 
-    const Seconds ran = watch(daemon, run, signals, io);
+    Supervisor supervisor(manager, daemon);
+    supervisor.ready();
+    const Seconds ran = watch(daemon, run, signals, io, supervisor);
+    supervisor.stopping();
     control->reset();
+    metrics->reset();
     // A driver that does not come back from a transmit would keep us here for ever.
     alarm(kStopSeconds);
     const u32 missing = daemon.stop();
@@ -210,6 +238,7 @@ Result<InlineReport> run_plane(const RunOptions& run, std::shared_ptr<const Load
 
 Result<InlineReport> run_config(RunOptions run) {
     const StopSignals signals({SIGHUP}); // before other threads, which must not take them
+    const ServiceManager manager;        // changes the environment: before other threads, too
     const TracePrinter printer;
     auto config = load_config(run.config);
     if (!config) return fail(config.error());
@@ -217,7 +246,7 @@ Result<InlineReport> run_config(RunOptions run) {
     std::vector<std::string> notes;
     if (auto started = start_eal(run.eal, run.workers, notes); !started) return fail(started.error());
     for (const std::string& note : notes) fmt::print(stderr, "xdplane: {}\n", note);
-    auto report = run_plane(run, std::move(*config), signals);
+    auto report = run_plane(run, std::move(*config), signals, manager);
     stop_eal();
     return report;
 }

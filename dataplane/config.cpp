@@ -82,7 +82,7 @@ public:
         if (table == nullptr) return error(*node, fmt::format("'{}' must be a table of strings", key));
         for (const auto& [name, value] : *table) {
             if (value.as_string() == nullptr)
-                return error(value, fmt::format("'{}' must be the path of a JSON file", name.str()));
+                return error(value, fmt::format("'{}' must be the path of a file", name.str()));
             out.emplace_back(name.str(), value.as_string()->get());
         }
         return {};
@@ -126,7 +126,8 @@ public:
         Table table(root, config_.path, "the file");
         const auto read = in_order(
             [&] { return table.number("workers", config_.workers, 256); },
-            [&] { return read_control(table); },
+            [&] { return read_control(table); }, //
+            [&] { return read_metrics(table); },
             [&] { return table.tables("port", [&](const toml::table& t) { return read_port(t); }); },
             [&] { return table.tables("chain", [&](const toml::table& t) { return read_chain(t); }); },
             [&] { return table.done(); }, [&] { return check_names(); });
@@ -149,6 +150,14 @@ private:
         if (error != std::errc{} || end != mode.data() + mode.size() || config_.control.mode > 0777)
             return table.error(*source, "'mode' must be permissions in octal, as \"0660\"");
         return read;
+    }
+
+    Result<> read_metrics(Table& root) {
+        const toml::table* source = nullptr;
+        if (auto found = root.table("metrics", source); !found || source == nullptr) return found;
+        Table table(*source, config_.path, "[metrics]");
+        return in_order([&] { return table.string("listen", config_.metrics.listen, true); },
+                        [&] { return table.done(); });
     }
 
     Result<> read_port(const toml::table& source) {

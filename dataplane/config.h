@@ -17,7 +17,7 @@ struct StageConfig {
     std::string name;    ///< for counters; empty: the program's
     std::string object;  ///< path of the object file
     std::string program; ///< empty: the object's only one
-    /// Maps to fill before the first packet: name in the object, path of a JSON file.
+    /// Maps to fill before the first packet: name in the object, path of a file (map_file.h).
     std::vector<std::pair<std::string, std::string>> maps;
     u32 line = 0; ///< where it stands, for errors
 };
@@ -46,10 +46,16 @@ struct ControlConfig {
     u32 mode = 0660;    ///< its permissions
 };
 
+/// Metrics over HTTP.
+struct MetricsConfig {
+    std::string listen; ///< address and port, see MetricsServer; empty: nowhere
+};
+
 struct Config {
     std::string path;
     u32 workers = 0; ///< 0: not said
     ControlConfig control;
+    MetricsConfig metrics;
     std::vector<PortConfig> ports;
     std::vector<ChainConfig> chains;
 

@@ -264,9 +264,11 @@ std::vector<WorkerReport> Inline::worker_reports() const {
             report.bursts += opened.stats->bursts.get();
             report.packets += opened.stats->rx_packets.get();
         }
-        const auto busy = static_cast<double>(stats.busy_cycles.get());
+        report.cycles = stats.cycles.get();
+        report.busy_cycles = stats.busy_cycles.get();
+        const auto busy = static_cast<double>(report.busy_cycles);
         if (report.packets != 0) report.cycles_per_packet = busy / static_cast<double>(report.packets);
-        if (stats.cycles.get() != 0) report.busy = busy / static_cast<double>(stats.cycles.get());
+        if (report.cycles != 0) report.busy = busy / static_cast<double>(report.cycles);
         reports.push_back(report);
     }
     return reports;

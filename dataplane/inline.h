@@ -45,6 +45,8 @@ struct WorkerReport {
     u64 rounds = 0;
     u64 bursts = 0;
     u64 packets = 0;
+    u64 cycles = 0;               ///< of the timestamp counter, in all rounds
+    u64 busy_cycles = 0;          ///< in rounds that brought packets
     double cycles_per_packet = 0; ///< of the timestamp counter, receiving and sending included
     double busy = 0;              ///< share of its time, 0 to 1, in rounds that brought packets
 

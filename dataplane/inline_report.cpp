@@ -132,6 +132,8 @@ Json json_of(const WorkerReport& worker) {
             {"rounds", worker.rounds},
             {"bursts", worker.bursts},
             {"packets", worker.packets},
+            {"cycles", worker.cycles},
+            {"busy_cycles", worker.busy_cycles},
             {"packets_per_burst", worker.packets_per_burst()},
             {"cycles_per_packet", worker.cycles_per_packet},
             {"busy", worker.busy}};

@@ -88,6 +88,10 @@ TEST_F(ConfigFile, ErrorsNameFileAndLine) {
         {"\n\nworkers = 0\n", ":3: 'workers' must be a whole number from 1 to 256"},
         {"workers = \"two\"\n", ":1: 'workers' must be a whole number from 1 to 256"},
         {"workers = 257\n", ":1: 'workers' must be a whole number from 1 to 256"},
+        {"metrics = 9500\n", ":1: 'metrics' must be a table: [metrics]"},
+        {"[metrics]\n", ":1: [metrics] needs 'listen'"},
+        {"[metrics]\nlisten = 9500\n", ":2: 'listen' must be a string"},
+        {"[metrics]\nlisten = \"9500\"\nport = 1\n", ":3: unknown key 'port' in [metrics]"},
         {"port = 1\n", ":1: 'port' must be an array: [[port]]"},
         {"port = [1]\n", ":1: 'port' must hold tables"},
         {"[port]\nname = \"a\"\n", ":1: 'port' must be an array: [[port]]"},
@@ -108,7 +112,7 @@ TEST_F(ConfigFile, ErrorsNameFileAndLine) {
         {"[[chain]]\nname = \"c\"\n[[chain.stage]]\nobject = \"o\"\nmaps = \"p\"\n",
          ":5: 'maps' must be a table of strings"},
         {"[[chain]]\nname = \"c\"\n[[chain.stage]]\nobject = \"o\"\nmaps = { m = 1 }\n",
-         ":5: 'm' must be the path of a JSON file"},
+         ":5: 'm' must be the path of a file"},
     };
     for (const auto& c : cases) {
         const auto config = read(c.text);
