@@ -12,6 +12,7 @@
 #include "cli/command.h"
 #include "cli/stop_signals.h"
 #include "cli/trace_printer.h"
+#include "dataplane/bpf_server.h"
 #include "dataplane/control_commands.h"
 #include "dataplane/daemon.h"
 #include "dataplane/eal.h"
@@ -167,20 +168,29 @@ Seconds watch(Daemon& daemon, const RunOptions& run, const StopSignals& signals,
 
 /// A socket that was asked for must be there. The default one may be another process's, or in a directory
 /// that is not ours: then this one has none, and says so.
-Result<std::unique_ptr<ControlServer>> open_control(const RunOptions& run, Daemon& daemon,
-                                                    boost::asio::io_context& io) {
+struct Sockets {
+    std::unique_ptr<ControlServer> control;
+    std::unique_ptr<BpfServer> bpf; ///< beside it
+};
+Result<Sockets> open_control(const RunOptions& run, Daemon& daemon, boost::asio::io_context& io) {
     const ControlConfig& config = daemon.running().config.control;
     ControlSocket where{.path = run.control, .group = config.group, .mode = config.mode};
     if (where.path.empty()) where.path = config.socket;
     const bool asked_for = !where.path.empty();
     if (!asked_for) where.path = default_control_path();
-    if (where.path.empty()) return nullptr;
+    if (where.path.empty()) return Sockets{};
     auto server = ControlServer::open(
         io, where, [&daemon](const Json& request) { return handle_control_request(daemon, request); });
-    if (server || asked_for) return server;
-    fmt::print(stderr, "xdplane: no control socket: {} (--control PATH names another)\n",
-               server.error().message);
-    return nullptr;
+    if (!server && asked_for) return fail(server.error());
+    if (!server) {
+        fmt::print(stderr, "xdplane: no control socket: {} (--control PATH names another)\n",
+                   server.error().message);
+        return Sockets{};
+    }
+    where.path += kBpfSocketSuffix;
+    auto bpf = BpfServer::open(io, where);
+    if (!bpf) fmt::print(stderr, "xdplane: `xdplane exec` will not work: {}\n", bpf.error().message);
+    return Sockets{std::move(*server), bpf ? std::move(*bpf) : nullptr};
 }
 
 Result<InlineReport> run_plane(const RunOptions& run, std::shared_ptr<const LoadedConfig> config,
@@ -189,15 +199,15 @@ Result<InlineReport> run_plane(const RunOptions& run, std::shared_ptr<const Load
     if (!started) return fail(started.error());
     Daemon& daemon = **started;
     boost::asio::io_context io;
-    auto control = open_control(run, daemon, io);
-    if (!control) return fail(control.error());
+    auto sockets = open_control(run, daemon, io);
+    if (!sockets) return fail(sockets.error());
     const std::size_t ports = daemon.running().config.ports.size();
     const u32 workers = daemon.plane().workers();
     fmt::print(stderr, "xdplane: running, {} port{}, {} worker{}\n", ports, ports == 1 ? "" : "s", workers,
                workers == 1 ? "" : "s");
 
     const Seconds ran = watch(daemon, run, signals, io);
-    control->reset();
+    *sockets = {};
     // A driver that does not come back from a transmit would keep us here for ever.
     alarm(kStopSeconds);
     const u32 missing = daemon.stop();
