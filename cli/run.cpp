@@ -9,6 +9,7 @@
 #include <optional>
 #include <unistd.h>
 
+#include "bpf/base/reclaimer.h"
 #include "cli/command.h"
 #include "cli/stop_signals.h"
 #include "cli/trace_printer.h"
@@ -146,6 +147,7 @@ Seconds watch(Daemon& daemon, const RunOptions& run, const StopSignals& signals,
     const auto work = boost::asio::make_work_guard(io);
     for (;;) {
         const auto now = Clock::now();
+        Reclaimer::instance().collect(); // what was let go of since, and no worker uses any more
         const InlineReport report{.ports = daemon.plane().ports(), .chains = {}};
         rate.show(report, now);
         if (report.packets() != packets) last_packet = now;

@@ -2,10 +2,10 @@
 // Copyright (c) 2026, the xdplane authors
 #include "dataplane/bpf_server.h"
 
+#include <array>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/steady_timer.hpp>
-#include <array>
 #include <cerrno>
 #include <cstring>
 #include <list>
@@ -75,7 +75,10 @@ ssize_t send(int socket, const void* from, std::size_t size, int fd) {
 
 struct BpfServer::State : std::enable_shared_from_this<State> {
     State(asio::io_context& context, ControlSocket socket, std::unique_ptr<remote::Handles> objects)
-        : io(context), where(std::move(socket)), handles(std::move(objects)), acceptor(context),
+        : io(context),
+          where(std::move(socket)),
+          handles(std::move(objects)),
+          acceptor(context),
           gone_handles(context, ::dup(handles->fd())) {}
 
     /// A connection: a request, its reply, the next request.
@@ -120,7 +123,8 @@ struct BpfServer::State : std::enable_shared_from_this<State> {
 
         [[nodiscard]] bool acceptable() const {
             constexpr u32 kMostBytes = remote::kMaxMessage + remote::kMaxSlots * sizeof(i32);
-            return header.magic == remote::kRequestMagic && header.size <= kMostBytes && header.fds <= kMaxFds;
+            return header.magic == remote::kRequestMagic && header.size <= kMostBytes &&
+                   header.fds <= kMaxFds;
         }
         void answer() {
             if (fds.size() != header.fds) return close();

@@ -15,9 +15,9 @@ class io_context;
 namespace xdplane {
 
 // What clients may do to the process: no more than this.
-inline constexpr u32 kMaxBpfClients = 64;                   ///< the next one is refused with EUSERS
-inline constexpr u64 kMaxBpfBytes = 512U << 20;             ///< that calls of all of them take; ENOMEM beyond
-inline constexpr u32 kBpfIdleSeconds = 60;                  ///< for the rest of a request or a reply
+inline constexpr u32 kMaxBpfClients = 64;       ///< the next one is refused with EUSERS
+inline constexpr u64 kMaxBpfBytes = 512U << 20; ///< that calls of all of them take; ENOMEM beyond
+inline constexpr u32 kBpfIdleSeconds = 60;      ///< for the rest of a request or a reply
 inline constexpr std::string_view kBpfSocketSuffix = ".bpf"; ///< behind the control socket's path
 
 class BpfServer {

@@ -43,7 +43,8 @@ constexpr Pointer kTestRun[] = {{AT(test.data_in), Extent::counted, false, AT(te
 constexpr Pointer kInfo[] = {{AT(info.info), Extent::info, true, AT(info.info_len)}};
 constexpr Pointer kBtfLoad[] = {{AT(btf), Extent::counted, false, AT(btf_size)},
                                 {AT(btf_log_buf), Extent::counted, true, AT(btf_log_size)}};
-constexpr Pointer kFdinfo[] = {{offsetof(FdinfoCall, text), Extent::counted, true, offsetof(FdinfoCall, size)}};
+constexpr Pointer kFdinfo[] = {
+    {offsetof(FdinfoCall, text), Extent::counted, true, offsetof(FdinfoCall, size)}};
 constexpr Pointer kOnPathPath[] = {{offsetof(PathCall, path), Extent::path, false, 0, 4096}};
 
 constexpr RemoteCall kCalls[] = {
@@ -107,11 +108,10 @@ struct FdInValue {
     u32 type;
     u32 at;
 };
-constexpr FdInValue kFdsInValues[] = {
-    {BPF_MAP_TYPE_PROG_ARRAY, 0},   {BPF_MAP_TYPE_PERF_EVENT_ARRAY, 0},
-    {BPF_MAP_TYPE_ARRAY_OF_MAPS, 0}, {BPF_MAP_TYPE_HASH_OF_MAPS, 0},
-    {BPF_MAP_TYPE_DEVMAP, 4},       {BPF_MAP_TYPE_DEVMAP_HASH, 4},
-    {BPF_MAP_TYPE_CPUMAP, 4}};
+constexpr FdInValue kFdsInValues[] = {{BPF_MAP_TYPE_PROG_ARRAY, 0},    {BPF_MAP_TYPE_PERF_EVENT_ARRAY, 0},
+                                      {BPF_MAP_TYPE_ARRAY_OF_MAPS, 0}, {BPF_MAP_TYPE_HASH_OF_MAPS, 0},
+                                      {BPF_MAP_TYPE_DEVMAP, 4},        {BPF_MAP_TYPE_DEVMAP_HASH, 4},
+                                      {BPF_MAP_TYPE_CPUMAP, 4}};
 
 template<class T>
 T load(const u8* from) {
@@ -142,9 +142,9 @@ private:
             if (row.at + sizeof(u64) > size) return EINVAL;
             if (load<u64>(&block[row.at]) == 0) continue;
             const u64 bytes = size_of(row, block);
-            if (row.extent == Extent::fds && fds_wanted_ > kMaxFdIndex) return EINVAL;
             u8* const memory = walker_.memory(row, &block[row.at], bytes);
-            if (memory == nullptr) return walker_.error();
+            if (memory == nullptr && walker_.error() != 0) return walker_.error();
+            if (memory == nullptr) continue;
             if (row.extent == Extent::room && load<u32>(&block[row.count]) == 0)
                 walker_.set_size(&block[row.count], static_cast<u32>(bytes));
             if (const int error = inside(row, {memory, bytes}); error != 0) return error;
@@ -154,7 +154,8 @@ private:
 
     /// Asked for where it matters: it costs the client a question.
     const Shape& shape() {
-        if (!shape_) shape_ = call_.fds[0] == kNoFd ? Shape{} : walker_.shape(load<i32>(&attributes_[call_.fds[0]]));
+        if (!shape_)
+            shape_ = call_.fds[0] == kNoFd ? Shape{} : walker_.shape(load<i32>(&attributes_[call_.fds[0]]));
         return *shape_;
     }
 
@@ -200,7 +201,7 @@ private:
             if (insn.src_reg == BPF_PSEUDO_MAP_FD || insn.src_reg == BPF_PSEUDO_MAP_VALUE) {
                 walker_.fd(&memory[i + offsetof(bpf_insn, imm)]);
             } else if (insn.src_reg == BPF_PSEUDO_MAP_IDX || insn.src_reg == BPF_PSEUDO_MAP_IDX_VALUE) {
-                if (insn.imm < 0 || insn.imm >= static_cast<i32>(kMaxFdIndex)) return EINVAL;
+                if (insn.imm < 0 || insn.imm >= kMaxFdIndex) return EFAULT;
                 fds_wanted_ = std::max(fds_wanted_, static_cast<u32>(insn.imm) + 1);
             }
             i += sizeof(bpf_insn); // it has two places
@@ -228,7 +229,7 @@ private:
         return error;
     }
 
-    static constexpr u32 kMaxFdIndex = 1024;
+    static constexpr i32 kMaxFdIndex = 1024;
 
     const RemoteCall& call_;
     CallWalker& walker_;

@@ -58,8 +58,8 @@ public:
     virtual void fd(u8* field) = 0;
     /// What an fd names, after fd() was called for its field.
     [[nodiscard]] virtual Shape shape(i32 fd) = 0;
-    /// A pointer that is not null: its bytes, `size` of them or, for texts, at most that. Null ends the walk
-    /// with error().
+    /// A pointer that is not null: its bytes, `size` of them or, for texts, at most that. Null with an
+    /// error() ends the walk; null without one has made the pointer null.
     [[nodiscard]] virtual u8* memory(const Pointer& pointer, u8* field, u64 size) = 0;
     /// An open-ended size that now is `size`.
     virtual void set_size(u8* field, u32 size) = 0;
@@ -67,7 +67,8 @@ public:
 };
 
 /// `attributes` are all of kMaxAttributes bytes, zeros behind `size`. 0, or an errno: EINVAL where a pointer
-/// or fd is only half in the attributes or an instruction's index of an fd is out of all bounds; error().
+/// or fd is only half in the attributes; EFAULT where an instruction's index of an fd is out of all bounds;
+/// error().
 [[nodiscard]] int walk_call(const RemoteCall& call, std::span<u8, kMaxAttributes> attributes, u32 size,
                             CallWalker& walker);
 

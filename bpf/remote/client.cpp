@@ -46,7 +46,11 @@ public:
         if (pointer.extent == Extent::text || pointer.extent == Extent::path) {
             if (!keep_text(bytes, there, pointer)) return nullptr;
         } else if (there < size && !pointer.out) {
-            return fail(EFAULT);
+            if (pointer.extent == Extent::fds) return fail(EFAULT);
+            // Null: whatever else is wrong with the call is told first, as on Linux.
+            std::memset(field, 0, sizeof address);
+            faulted = true;
+            return fail(0);
         }
         // What is not there to be read, of memory that is only written, may never be needed.
         bytes.reserve(1); // an address, also of nothing
@@ -65,6 +69,7 @@ public:
 
     std::vector<u64> addresses;         ///< where the pieces are
     std::deque<std::vector<u8>> pieces; ///< the attributes are the first
+    bool faulted = false;               ///< a pointer was made null that was not
 
 private:
     u8* fail(int code) {
@@ -154,7 +159,8 @@ private:
         fd_ = -1;
         const char* const path = std::getenv(kSocketVariable);
         sockaddr_un address{.sun_family = AF_UNIX, .sun_path = {}};
-        if (path == nullptr || std::strlen(path) >= sizeof address.sun_path) return gone("no socket is named");
+        if (path == nullptr || std::strlen(path) >= sizeof address.sun_path)
+            return gone("no socket is named");
         std::strcpy(address.sun_path, path);
         UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
         if (!fd) return gone(std::strerror(errno));
@@ -293,6 +299,7 @@ int gather(const RemoteCall& call, u64 address, u32 size, Gatherer& gathered) {
     if (read_memory(address, {attributes.data(), size}) != size) return EFAULT;
     gathered.add(address, {attributes.begin(), attributes.begin() + size});
     const int error = walk_call(call, attributes, size, gathered);
+    std::copy_n(attributes.begin(), size, gathered.pieces.front().begin());
     static bool said = false;
     if (error == E2BIG) say_once(said, "bpf(2)", "a call takes more than 64 MiB of memory");
     if (error != 0) return error;
@@ -315,6 +322,7 @@ long forward(u32 command, void* attributes, u32 size, int& made) {
         Gatherer gathered;
         error = gather(*call, reinterpret_cast<u64>(attributes), size, gathered);
         if (error == 0) error = Connection::instance().exchange(command, gathered, result, fd);
+        if (error == 0 && gathered.faulted && result >= 0) error = EFAULT;
     } catch (const std::bad_alloc&) {
         error = ENOMEM;
     }

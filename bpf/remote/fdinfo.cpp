@@ -20,8 +20,8 @@ std::string map_text(Map& map) {
                                    spec.map_extra, map.memory_bytes(), map.id, map.frozen() ? 1 : 0);
     auto* const array = dynamic_cast<ProgArray*>(&map);
     if (const auto owner = array != nullptr ? array->owner() : std::nullopt)
-        text += fmt::format("owner_prog_type:\t{}\nowner_jited:\t{}\n", owner->prog_type,
-                            owner->jited ? 1 : 0);
+        text +=
+            fmt::format("owner_prog_type:\t{}\nowner_jited:\t{}\n", owner->prog_type, owner->jited ? 1 : 0);
     return text;
 }
 

@@ -70,9 +70,8 @@ bool on_path(const char* path, PathOperation operation, int& result) {
     const std::string absolute = absolute_path(path);
     errno = before;
     if (!is_pin_path(absolute)) return false;
-    PathCall call{.path = reinterpret_cast<xdplane::u64>(absolute.c_str()),
-                  .operation = operation,
-                  .reserved = 0};
+    PathCall call{
+        .path = reinterpret_cast<xdplane::u64>(absolute.c_str()), .operation = operation, .reserved = 0};
     const long done = forward(kOnPath, &call, sizeof call);
     if (done == kElsewhere) return false;
     result = answer(static_cast<int>(done));
@@ -151,8 +150,8 @@ void* map(const char* name, void* address, size_t size, int protection, int flag
 // missing is garbage that nobody looks at.
 long take_syscall(long number, long a, long b, long c, long d, long e, long f) {
     if (number == __NR_bpf)
-        return answer(forward(static_cast<xdplane::u32>(a), reinterpret_cast<void*>(b),
-                              static_cast<xdplane::u32>(c)));
+        return answer(
+            forward(static_cast<xdplane::u32>(a), reinterpret_cast<void*>(b), static_cast<xdplane::u32>(c)));
     return real<long(long, long, long, long, long, long, long)>("syscall")(number, a, b, c, d, e, f);
 }
 
@@ -164,9 +163,7 @@ void* take_mmap64(void* address, size_t size, int protection, int flags, int fd,
 }
 
 std::FILE* take_fopen(const char* path, const char* mode) { return open_file("fopen", path, mode); }
-std::FILE* take_fopen64(const char* path, const char* mode) {
-    return open_file("fopen64", path, mode);
-}
+std::FILE* take_fopen64(const char* path, const char* mode) { return open_file("fopen64", path, mode); }
 
 int take_statfs(const char* path, struct statfs* result) {
     int status = 0;
@@ -195,12 +192,13 @@ int take_unlink(const char* path) {
     return real<int(const char*)>("unlink")(path);
 }
 
-// Nobody is to have a bpf file system of the kernel's where the daemon's pins were meant, nor a directory made
-// ready for one, as bpftool does first.
+// Nobody is to have a bpf file system of the kernel's where the daemon's pins were meant, nor a directory
+// made ready for one, as bpftool does first.
 int take_mount(const char* source, const char* target, const char* type, unsigned long flags,
                const void* data) {
     const std::string_view kind = type != nullptr ? type : "";
-    const bool first = kind == "none" && source != nullptr && *source == '\0' && flags == (MS_PRIVATE | MS_REC);
+    const bool first =
+        kind == "none" && source != nullptr && *source == '\0' && flags == (MS_PRIVATE | MS_REC);
     if (kind != "bpf" && !first)
         return real<int(const char*, const char*, const char*, unsigned long, const void*)>("mount")(
             source, target, type, flags, data);

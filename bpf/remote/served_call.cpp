@@ -105,9 +105,7 @@ public:
     }
 
 private:
-    [[nodiscard]] i32 object(u32 slot) const {
-        return fds_[slot].is_memory() ? fds_[slot].get() : stranger_;
-    }
+    [[nodiscard]] i32 object(u32 slot) const { return fds_[slot].is_memory() ? fds_[slot].get() : stranger_; }
 
     std::span<const i32> slots_;
     std::span<const u8> body_;
@@ -230,14 +228,14 @@ long run(const RemoteCall& call, Piece& attributes, Handles& handles, UniqueFd& 
     default: break;
     }
     const TestRunLimit limit{std::chrono::seconds(kTestRunSeconds)};
-    const long result =
-        bpf_syscall(call.command, attributes.bytes.data(), static_cast<u32>(attributes.size));
+    const long result = bpf_syscall(call.command, attributes.bytes.data(), static_cast<u32>(attributes.size));
     return call.makes_fd && result >= 0 ? hand_out(result, handles, fd) : result;
 }
 
 Reply reply_of(long result, std::deque<Piece>& pieces, UniqueFd fd) {
     Reply reply{.bytes = std::vector<u8>(sizeof(ReplyHeader)), .fd = std::move(fd)};
-    ReplyHeader header{.magic = kReplyMagic, .size = 0, .result = result, .fds = reply.fd ? 1U : 0U, .changes = 0};
+    ReplyHeader header{
+        .magic = kReplyMagic, .size = 0, .result = result, .fds = reply.fd ? 1U : 0U, .changes = 0};
     for (std::size_t i = 0; i < pieces.size(); ++i)
         header.changes += append_change(reply.bytes, static_cast<u32>(i), pieces[i]);
     header.size = static_cast<u32>(reply.bytes.size() - sizeof header);
@@ -271,12 +269,13 @@ Result<Reply> serve_call(const RequestHeader& header, std::span<const u8> body,
     Piece& attributes = pieces.front();
     const int error = walk_call(*call, std::span<u8, kMaxAttributes>(attributes.bytes.data(), kMaxAttributes),
                                 header.attributes, server);
-    if (error == EINVAL) return refuse_call(EINVAL);
+    if (error == EINVAL || error == EFAULT) return refuse_call(error);
     if (error != 0 || !server.whole()) return fail(EPROTO, "a request does not hold what its command takes");
     std::ranges::move(server.pieces(), std::back_inserter(pieces));
     for (Piece& piece : pieces)
         if (piece.out) piece.before = piece.bytes;
 
+    handles.collect(); // what is closed by now is gone by now
     UniqueFd fd;
     const long result = run(*call, pieces.front(), handles, fd);
     return reply_of(result, pieces, std::move(fd));
