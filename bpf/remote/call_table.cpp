@@ -73,9 +73,11 @@ constexpr RemoteCall kCalls[] = {
     {BPF_MAP_GET_FD_BY_ID, {kNoFd, kNoFd}, {}, true},
     {BPF_BTF_GET_FD_BY_ID, {kNoFd, kNoFd}, {}, true},
     {kGetShape, {offsetof(ShapeCall, fd), kNoFd}, {}},
-    {kGetMemory, {offsetof(MemoryCall, fd), kNoFd}, {}, true},
+    {kGetMemory, {offsetof(MemoryCall, fd), kNoFd}, {}},
     {kGetFdinfo, {offsetof(FdinfoCall, fd), kNoFd}, kFdinfo},
     {kOnPath, {kNoFd, kNoFd}, kOnPathPath},
+    {kGetWaiter, {offsetof(WaiterCall, fd), kNoFd}, {}},
+    {kSettle, {kNoFd, kNoFd}, {}},
 };
 
 /// The info structure has pointers of its own.

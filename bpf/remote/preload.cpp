@@ -3,30 +3,24 @@
 //
 // The calls of libc that programs make around bpf(2), for a library that is loaded in front of libc: what
 // concerns objects goes to the daemon, everything else to libc.
+#include <atomic>
 #include <cerrno>
-#include <climits>
-#include <cstdarg>
 #include <cstdio>
-#include <cstdlib>
 #include <cstring>
-#include <dlfcn.h>
 #include <fcntl.h>
-#include <linux/magic.h>
-#include <string>
-#include <string_view>
+#include <linux/bpf.h>
+#include <map>
+#include <mutex>
+#include <sys/epoll.h>
 #include <sys/mman.h>
-#include <sys/mount.h>
 #include <sys/stat.h>
-#include <sys/statfs.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "bpf/base/unique_fd.h"
+#include "bpf/maps/ring_view.h"
 #include "bpf/remote/client.h"
-#include "bpf/remote/user_memory.h"
-
-// By names of our own: headers give some of libc's other names, and syscall() other arguments.
-#define XDPLANE_TAKES(name) __asm__(name) __attribute__((visibility("default")))
+#include "bpf/remote/preload.h"
 
 extern "C" {
 long take_syscall(long number, long a, long b, long c, long d, long e, long f) XDPLANE_TAKES("syscall");
@@ -36,58 +30,15 @@ void* take_mmap64(void* address, size_t size, int protection, int flags, int fd,
     XDPLANE_TAKES("mmap64");
 std::FILE* take_fopen(const char* path, const char* mode) XDPLANE_TAKES("fopen");
 std::FILE* take_fopen64(const char* path, const char* mode) XDPLANE_TAKES("fopen64");
-int take_statfs(const char* path, struct statfs* result) XDPLANE_TAKES("statfs");
-int take_statfs64(const char* path, struct statfs64* result) XDPLANE_TAKES("statfs64");
-int take_mkdir(const char* path, mode_t mode) XDPLANE_TAKES("mkdir");
-int take_rmdir(const char* path) XDPLANE_TAKES("rmdir");
-int take_unlink(const char* path) XDPLANE_TAKES("unlink");
-int take_mount(const char* source, const char* target, const char* type, unsigned long flags,
-               const void* data) XDPLANE_TAKES("mount");
+int take_epoll_ctl(int epoll, int operation, int fd, epoll_event* event) XDPLANE_TAKES("epoll_ctl");
+int take_epoll_wait(int epoll, epoll_event* events, int count, int timeout) XDPLANE_TAKES("epoll_wait");
+int take_epoll_pwait(int epoll, epoll_event* events, int count, int timeout, const sigset_t* signals)
+    XDPLANE_TAKES("epoll_pwait");
 }
 
 namespace {
 
 using namespace xdplane::remote;
-
-/// libc's own. A program without it would not have started.
-template<class Function>
-Function* real(const char* name) {
-    return reinterpret_cast<Function*>(::dlsym(RTLD_NEXT, name));
-}
-
-/// 0 or more, or -1 with errno.
-template<class T>
-T answer(T result) {
-    if (result >= 0) return result;
-    errno = static_cast<int>(-result);
-    return -1;
-}
-
-/// What the daemon says of a path of its file system; false if it is none.
-bool on_path(const char* path, PathOperation operation, int& result) {
-    if (path == nullptr) return false;
-    const int before = errno;
-    const std::string absolute = absolute_path(path);
-    errno = before;
-    if (!is_pin_path(absolute)) return false;
-    PathCall call{
-        .path = reinterpret_cast<xdplane::u64>(absolute.c_str()), .operation = operation, .reserved = 0};
-    const long done = forward(kOnPath, &call, sizeof call);
-    if (done == kElsewhere) return false;
-    result = answer(static_cast<int>(done));
-    return true;
-}
-
-template<class Statfs>
-bool describe(const char* path, Statfs* result, int& status) {
-    if (!on_path(path, PathOperation::look_up, status)) return false;
-    if (status != 0) return true;
-    std::memset(result, 0, sizeof *result);
-    result->f_type = BPF_FS_MAGIC;
-    result->f_bsize = ::getpagesize();
-    result->f_namelen = NAME_MAX;
-    return true;
-}
 
 /// The number in /proc/self/fdinfo/N, or of this process by its number; -1 for any other path.
 int fdinfo_number(const char* path) {
@@ -133,7 +84,8 @@ void* map(const char* name, void* address, size_t size, int protection, int flag
     MemoryCall call{.fd = static_cast<xdplane::u32>(fd),
                     .protection = static_cast<xdplane::u32>(protection),
                     .flags = static_cast<xdplane::u32>(flags),
-                    .reserved = 0};
+                    .user_produces = 0,
+                    .ring_size = 0};
     int number = -1;
     const long result = forward(kGetMemory, &call, sizeof call, number);
     const xdplane::UniqueFd memory(number);
@@ -141,17 +93,62 @@ void* map(const char* name, void* address, size_t size, int protection, int flag
         errno = static_cast<int>(-result);
         return MAP_FAILED;
     }
-    return real<Mmap>(name)(address, size, protection, flags, memory ? memory.get() : fd, offset);
+    if (!memory) return real<Mmap>(name)(address, size, protection, flags, fd, offset);
+    if (call.ring_size == 0) return real<Mmap>(name)(address, size, protection, flags, memory.get(), offset);
+    const xdplane::RingPages ring{
+        .fd = memory.get(), .data_size = call.ring_size, .user_produces = call.user_produces != 0};
+    return xdplane::map_ring(ring, address, size, protection, flags, offset);
 }
+
+/// What epoll waits for in place of objects, by their inodes: kept open, for epoll knows it by its number.
+class Waiters {
+public:
+    static Waiters& instance() {
+        static auto& waiters = *new Waiters;
+        return waiters;
+    }
+    /// -1: fd is none of ours; or -errno.
+    int find(int fd, bool add) {
+        struct stat st{};
+        if (!may_be_handle(fd) || ::fstat(fd, &st) != 0) return -1;
+        WaiterCall call{.fd = static_cast<xdplane::u32>(fd), .add = add ? 1U : 0U};
+        int number = -1;
+        const long result = forward(kGetWaiter, &call, sizeof call, number);
+        xdplane::UniqueFd waiter(number);
+        if (result < 0) return static_cast<int>(result);
+        if (!waiter) return -1;
+        const std::lock_guard guard(lock_);
+        const auto known = fds_.try_emplace(st.st_ino, waiter.get());
+        if (known.second) (void)waiter.release();
+        any_ = true;
+        return known.first->second;
+    }
+    /// Before a wait.
+    void settle() const {
+        char nothing = 0;
+        if (any_) (void)forward(kSettle, &nothing, 0);
+    }
+
+private:
+    std::mutex lock_;
+    std::map<ino_t, int> fds_; ///< guarded by lock_
+    std::atomic<bool> any_{false};
+};
 
 } // namespace
 
 // Not variadic, as libc's own is not: callers pass fewer arguments than the kernel might read, and what is
 // missing is garbage that nobody looks at.
 long take_syscall(long number, long a, long b, long c, long d, long e, long f) {
-    if (number == __NR_bpf)
-        return answer(
-            forward(static_cast<xdplane::u32>(a), reinterpret_cast<void*>(b), static_cast<xdplane::u32>(c)));
+    if (number == __NR_bpf) {
+        const auto command = static_cast<xdplane::u32>(a);
+        const auto size = static_cast<xdplane::u32>(c);
+        const long result = forward(command, reinterpret_cast<void*>(b), size);
+        const bool refused =
+            (command == BPF_OBJ_PIN && result == -EPERM) || (command == BPF_OBJ_GET && result == -EACCES);
+        return answer(refused ? answer_elsewhere(command, static_cast<xdplane::u64>(b), size, result)
+                              : result);
+    }
     return real<long(long, long, long, long, long, long, long)>("syscall")(number, a, b, c, d, e, f);
 }
 
@@ -165,45 +162,18 @@ void* take_mmap64(void* address, size_t size, int protection, int flags, int fd,
 std::FILE* take_fopen(const char* path, const char* mode) { return open_file("fopen", path, mode); }
 std::FILE* take_fopen64(const char* path, const char* mode) { return open_file("fopen64", path, mode); }
 
-int take_statfs(const char* path, struct statfs* result) {
-    int status = 0;
-    if (describe(path, result, status)) return status;
-    return real<int(const char*, struct statfs*)>("statfs")(path, result);
+int take_epoll_ctl(int epoll, int operation, int fd, epoll_event* event) {
+    const int waiter = Waiters::instance().find(fd, operation != EPOLL_CTL_DEL);
+    if (waiter < -1) return answer(waiter);
+    return real<int(int, int, int, epoll_event*)>("epoll_ctl")(epoll, operation, waiter < 0 ? fd : waiter,
+                                                               event);
 }
-int take_statfs64(const char* path, struct statfs64* result) {
-    int status = 0;
-    if (describe(path, result, status)) return status;
-    return real<int(const char*, struct statfs64*)>("statfs64")(path, result);
+int take_epoll_wait(int epoll, epoll_event* events, int count, int timeout) {
+    Waiters::instance().settle();
+    return real<int(int, epoll_event*, int, int)>("epoll_wait")(epoll, events, count, timeout);
 }
-
-int take_mkdir(const char* path, mode_t mode) {
-    int status = 0;
-    if (on_path(path, PathOperation::make_directory, status)) return status;
-    return real<int(const char*, mode_t)>("mkdir")(path, mode);
-}
-int take_rmdir(const char* path) {
-    int status = 0;
-    if (on_path(path, PathOperation::remove_directory, status)) return status;
-    return real<int(const char*)>("rmdir")(path);
-}
-int take_unlink(const char* path) {
-    int status = 0;
-    if (on_path(path, PathOperation::unlink, status)) return status;
-    return real<int(const char*)>("unlink")(path);
-}
-
-// Nobody is to have a bpf file system of the kernel's where the daemon's pins were meant, nor a directory
-// made ready for one, as bpftool does first.
-int take_mount(const char* source, const char* target, const char* type, unsigned long flags,
-               const void* data) {
-    const std::string_view kind = type != nullptr ? type : "";
-    const bool first =
-        kind == "none" && source != nullptr && *source == '\0' && flags == (MS_PRIVATE | MS_REC);
-    if (kind != "bpf" && !first)
-        return real<int(const char*, const char*, const char*, unsigned long, const void*)>("mount")(
-            source, target, type, flags, data);
-    static bool said = false;
-    say_once(said, target, "pins are below /sys/fs/bpf, in directories that mkdir made");
-    errno = EPERM;
-    return -1;
+int take_epoll_pwait(int epoll, epoll_event* events, int count, int timeout, const sigset_t* signals) {
+    Waiters::instance().settle();
+    return real<int(int, epoll_event*, int, int, const sigset_t*)>("epoll_pwait")(epoll, events, count,
+                                                                                  timeout, signals);
 }

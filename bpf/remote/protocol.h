@@ -56,7 +56,12 @@ enum Extra : u32 {
     kGetMemory,
     kGetFdinfo,
     kOnPath,
+    kGetWaiter,
+    kSettle,
 };
+
+/// A result: not the daemon's.
+inline constexpr i64 kElsewhere = 1;
 
 /// What an fd names, as far as the length of memory depends on it. Never changes.
 enum class Kind : u32 { none, map, program, btf };
@@ -71,12 +76,21 @@ struct ShapeCall {
     Shape shape; ///< written
 };
 
-/// What to map in place of an object's fd. Result: the fd of the memory, or -errno of mmap(2).
+/// What to map in place of an object's fd. Result: 0, with the fd of the memory; -errno of mmap(2);
+/// kElsewhere for an fd of others.
 struct MemoryCall {
     u32 fd;
     u32 protection;
     u32 flags;
-    u32 reserved;
+    u32 user_produces; ///< written: of a ring buffer, which is mapped by map_ring()
+    u64 ring_size;     ///< written: bytes of its data; 0 for other maps
+};
+
+/// What epoll waits for in place of an object's fd. Result: 0, with the eventfd, the same one for all of an
+/// object's; -errno of epoll_ctl(2); kElsewhere. kSettle, before a wait: settle_epoll() (bpf_system.h).
+struct WaiterCall {
+    u32 fd;
+    u32 add;
 };
 
 /// /proc/self/fdinfo/N of an object. Result: bytes written, at most `size`.
@@ -93,6 +107,5 @@ struct PathCall {
     PathOperation operation;
     u32 reserved;
 };
-inline constexpr i64 kElsewhere = 1;
 
 } // namespace xdplane::remote

@@ -152,8 +152,8 @@ long get_shape(Piece& attributes) {
     return 0;
 }
 
-long get_memory(const Piece& attributes, UniqueFd& memory) {
-    const auto call = attributes_as<MemoryCall>(attributes);
+long get_memory(Piece& attributes, UniqueFd& memory) {
+    auto call = attributes_as<MemoryCall>(attributes);
     const auto fd = static_cast<int>(call.fd);
     const auto protection = static_cast<int>(call.protection);
     const int allowed = check_object_mmap(fd, protection, static_cast<int>(call.flags));
@@ -161,14 +161,26 @@ long get_memory(const Piece& attributes, UniqueFd& memory) {
     int mode = O_RDWR;
     const ObjectRef object = ObjectTable::instance().find(fd, &mode);
     const auto& map = std::get<std::shared_ptr<Map>>(object);
-    const bool ring =
-        map->spec().type == BPF_MAP_TYPE_RINGBUF || map->spec().type == BPF_MAP_TYPE_USER_RINGBUF;
-    if (ring) return -kNotSupported;
     const bool write = (protection & PROT_WRITE) != 0;
     if (write && mode == O_RDONLY) return -EACCES;
     const std::string path = fmt::format("/proc/self/fd/{}", map->storage_fd());
     memory = UniqueFd(::open(path.c_str(), (write ? O_RDWR : O_RDONLY) | O_CLOEXEC));
-    return memory ? 0 : -errno;
+    if (!memory) return -errno;
+    const u32 type = map->spec().type;
+    call.user_produces = type == BPF_MAP_TYPE_USER_RINGBUF ? 1 : 0;
+    call.ring_size = call.user_produces != 0 || type == BPF_MAP_TYPE_RINGBUF ? map->spec().max_entries : 0;
+    std::memcpy(attributes.bytes.data(), &call, sizeof call);
+    return 0;
+}
+
+long get_waiter(const Piece& attributes, UniqueFd& waiter) {
+    const auto call = attributes_as<WaiterCall>(attributes);
+    const auto fd = static_cast<int>(call.fd);
+    const int stand_in = epoll_stand_in(fd, call.add != 0);
+    if (stand_in < 0) return stand_in;
+    if (stand_in == fd) return kElsewhere;
+    waiter = UniqueFd(::fcntl(stand_in, F_DUPFD_CLOEXEC, 0));
+    return waiter ? 0 : -errno;
 }
 
 long get_fdinfo(const Piece& attributes) {
@@ -219,6 +231,8 @@ long run(const RemoteCall& call, Piece& attributes, Handles& handles, UniqueFd& 
     case kGetMemory: return get_memory(attributes, fd);
     case kGetFdinfo: return get_fdinfo(attributes);
     case kOnPath: return on_path(attributes);
+    case kGetWaiter: return get_waiter(attributes, fd);
+    case kSettle: settle_epoll(); return 0;
     case BPF_OBJ_PIN:
         if (is_elsewhere(attributes_as<bpf_attr>(attributes).pathname)) return -EPERM;
         break;

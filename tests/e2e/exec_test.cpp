@@ -329,6 +329,18 @@ TEST_F(Exec, StockLibbpfLoadsAndMaps) {
     EXPECT_EQ(theirs.out, "0 wrong\n") << theirs.err;
 }
 
+/// The tests of ring buffers, redirects and pins that run on the kernel too, with the system's libbpf. Perf
+/// events are the kernel's.
+TEST_F(Exec, RingBuffersAndPinsAreLinuxs) {
+    const Finished done = exec({XDPLANE_STOCK_EVENTS, std::string(XDPLANE_OBJECTS) + "events.bpf.o", "remote",
+                                "--gtest_filter=-*Perf*:*SocketFiltersReach*"});
+    EXPECT_EQ(done.status, 0) << done.out << done.err;
+    // Without root there is no mount namespace, and those of pins are skipped.
+    EXPECT_NE(done.out.find(geteuid() == 0 ? "[  PASSED  ] 18 tests" : "[  PASSED  ] 12 tests"),
+              std::string::npos)
+        << done.out;
+}
+
 /// What a rejected program's loader sees is the verifier's log.
 TEST_F(Exec, RejectionsAreTold) {
     const Finished done =
