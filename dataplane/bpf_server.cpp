@@ -167,11 +167,11 @@ struct BpfServer::State : std::enable_shared_from_this<State> {
         }
 
         /// Charges this many bytes in place of what was; false if all clients' would be too many.
-        bool count(u64 bytes) {
+        bool count(u64 now) {
             const u64 others = server->bytes - counted;
-            if (bytes != 0 && others + bytes > kMaxBpfBytes) return false;
-            server->bytes = others + bytes;
-            counted = bytes;
+            if (now != 0 && others + now > kMaxBpfBytes) return false;
+            server->bytes = others + now;
+            counted = now;
             return true;
         }
         void expect_soon() {

@@ -72,6 +72,8 @@ constexpr RemoteCall kCalls[] = {
     {BPF_PROG_GET_FD_BY_ID, {kNoFd, kNoFd}, {}, true},
     {BPF_MAP_GET_FD_BY_ID, {kNoFd, kNoFd}, {}, true},
     {BPF_BTF_GET_FD_BY_ID, {kNoFd, kNoFd}, {}, true},
+    {BPF_LINK_GET_NEXT_ID, {kNoFd, kNoFd}, {}},
+    {BPF_LINK_GET_FD_BY_ID, {kNoFd, kNoFd}, {}, true},
     {kGetShape, {offsetof(ShapeCall, fd), kNoFd}, {}},
     {kGetMemory, {offsetof(MemoryCall, fd), kNoFd}, {}},
     {kGetFdinfo, {offsetof(FdinfoCall, fd), kNoFd}, kFdinfo},

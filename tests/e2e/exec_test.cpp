@@ -267,6 +267,7 @@ TEST_F(Exec, TheChainsObjectsAreListed) {
     EXPECT_EQ(programs.size(), 5U) << programs;
     for (const json& program : programs) EXPECT_GT(program["bytes_xlated"], 0);
     EXPECT_EQ(tool_json({"btf", "show"}).size(), 3U);
+    EXPECT_EQ(tool({"link", "show"}).status, 0) << "there are none";
     const Finished text = tool({"prog", "dump", "xlated", "name", "chain_acl"});
     EXPECT_NE(text.out.find("call bpf_tail_call#12"), std::string::npos) << text.out << text.err;
     EXPECT_NE(text.out.find("map[id:" + id("stages") + "]"), std::string::npos) << text.out;
@@ -282,6 +283,13 @@ TEST_F(Exec, PinsAreTheDaemons) {
     EXPECT_EQ(exec({"mkdir", "/sys/fs/bpf/programs"}).status, 0);
     EXPECT_EQ(tool({"prog", "pin", "name", "pass", "/sys/fs/bpf/programs/pass"}).status, 0);
     EXPECT_NE(access("/sys/fs/bpf/list", F_OK), 0) << "not the kernel's";
+    const Finished pins = run_process({kProgram, "ctl", "--control", path_, "--json", "pins"}, 60s);
+    const json listed = json::parse(pins.out, nullptr, false);
+    ASSERT_EQ(listed.size(), 4U) << pins.out << pins.err;
+    EXPECT_EQ(listed[1]["path"], "/sys/fs/bpf/list");
+    EXPECT_EQ(listed[1]["name"], "blocklist");
+    EXPECT_EQ(listed[2]["kind"], "directory");
+    EXPECT_EQ(listed[3]["kind"], "program");
     EXPECT_EQ(tool_json({"map", "show", "pinned", "/sys/fs/bpf/list"})["name"], "blocklist");
     EXPECT_EQ(tool_json({"prog", "show", "pinned", "/sys/fs/bpf/programs/pass"})["name"], "pass");
     EXPECT_NE(exec({"rmdir", "/sys/fs/bpf/programs"}).status, 0) << "not empty";

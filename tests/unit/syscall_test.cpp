@@ -810,6 +810,20 @@ const Case kCases[] = {
          return e.call(BPF_MAP_GET_NEXT_ID, a);
      },
      -EINVAL},
+    {"NextLinkBeyond",
+     [](Env& e) {
+         auto a = zero_attr();
+         a.start_id = 0x7fffffff;
+         return e.call(BPF_LINK_GET_NEXT_ID, a);
+     },
+     -EINVAL},
+    {"LinkByIdUnknown",
+     [](Env& e) {
+         auto a = zero_attr();
+         a.link_id = 0x7ffffff0;
+         return e.call(BPF_LINK_GET_FD_BY_ID, a);
+     },
+     -ENOENT},
     {"FdByIdUnknown",
      [](Env& e) {
          auto a = zero_attr();
