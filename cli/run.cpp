@@ -9,10 +9,12 @@
 #include <optional>
 #include <unistd.h>
 
+#include "bpf/base/reclaimer.h"
 #include "cli/command.h"
 #include "cli/service.h"
 #include "cli/stop_signals.h"
 #include "cli/trace_printer.h"
+#include "dataplane/bpf_server.h"
 #include "dataplane/control_commands.h"
 #include "dataplane/daemon.h"
 #include "dataplane/eal.h"
@@ -151,6 +153,7 @@ Seconds watch(Daemon& daemon, const RunOptions& run, const StopSignals& signals,
     const auto work = boost::asio::make_work_guard(io);
     for (;;) {
         const auto now = Clock::now();
+        Reclaimer::instance().collect(); // what was let go of since, and no worker uses any more
         const InlineReport report{.ports = daemon.plane().ports(), .chains = {}};
         rate.show(report, now);
         if (report.packets() != packets) last_packet = now;
@@ -177,20 +180,29 @@ Seconds watch(Daemon& daemon, const RunOptions& run, const StopSignals& signals,
 
 /// A socket that was asked for must be there. The default one may be another process's, or in a directory
 /// that is not ours: then this one has none, and says so.
-Result<std::unique_ptr<ControlServer>> open_control(const RunOptions& run, Daemon& daemon,
-                                                    boost::asio::io_context& io) {
+struct Sockets {
+    std::unique_ptr<ControlServer> control;
+    std::unique_ptr<BpfServer> bpf; ///< beside it
+};
+Result<Sockets> open_control(const RunOptions& run, Daemon& daemon, boost::asio::io_context& io) {
     const ControlConfig& config = daemon.running().config.control;
     ControlSocket where{.path = run.control, .group = config.group, .mode = config.mode};
     if (where.path.empty()) where.path = config.socket;
     const bool asked_for = !where.path.empty();
     if (!asked_for) where.path = default_control_path();
-    if (where.path.empty()) return nullptr;
+    if (where.path.empty()) return Sockets{};
     auto server = ControlServer::open(
         io, where, [&daemon](const Json& request) { return handle_control_request(daemon, request); });
-    if (server || asked_for) return server;
-    fmt::print(stderr, "xdplane: no control socket: {} (--control PATH names another)\n",
-               server.error().message);
-    return nullptr;
+    if (!server && asked_for) return fail(server.error());
+    if (!server) {
+        fmt::print(stderr, "xdplane: no control socket: {} (--control PATH names another)\n",
+                   server.error().message);
+        return Sockets{};
+    }
+    where.path += kBpfSocketSuffix;
+    auto bpf = BpfServer::open(io, where);
+    if (!bpf) fmt::print(stderr, "xdplane: `xdplane exec` will not work: {}\n", bpf.error().message);
+    return Sockets{std::move(*server), bpf ? std::move(*bpf) : nullptr};
 }
 
 /// Nowhere unless asked for.
@@ -211,8 +223,8 @@ Result<InlineReport> run_plane(const RunOptions& run, std::shared_ptr<const Load
     if (!started) return fail(started.error());
     Daemon& daemon = **started;
     boost::asio::io_context io;
-    auto control = open_control(run, daemon, io);
-    if (!control) return fail(control.error());
+    auto sockets = open_control(run, daemon, io);
+    if (!sockets) return fail(sockets.error());
     auto metrics = open_metrics(run, daemon, io);
     if (!metrics) return fail(metrics.error());
     const std::size_t ports = daemon.running().config.ports.size();
@@ -224,7 +236,7 @@ Result<InlineReport> run_plane(const RunOptions& run, std::shared_ptr<const Load
     supervisor.ready();
     const Seconds ran = watch(daemon, run, signals, io, supervisor);
     supervisor.stopping();
-    control->reset();
+    *sockets = {};
     metrics->reset();
     // A driver that does not come back from a transmit would keep us here for ever.
     alarm(kStopSeconds);

@@ -13,6 +13,7 @@
 #include "bpf/maps/lpm_trie.h"
 #include "dataplane/map_file.h"
 #include "dataplane/map_replace.h"
+#include "bpf/syscall/pins.h"
 
 namespace xdplane {
 namespace {
@@ -115,6 +116,27 @@ Result<Json> map_entries(Daemon& daemon, const Json& request) {
 }
 std::string as_text(const Daemon&, const Json& result) { return result.dump(2) + "\n"; }
 
+Result<Json> pins(Daemon&, const Json&) {
+    Json array = Json::array();
+    for (const auto& [path, object] : PinTable::instance().list()) {
+        Json pin = {{"path", path}, {"kind", "directory"}};
+        if (const auto* map = std::get_if<std::shared_ptr<Map>>(&object))
+            pin.update({{"kind", "map"}, {"id", (*map)->id}, {"name", (*map)->spec().name}});
+        else if (const auto* program = std::get_if<std::shared_ptr<const Program>>(&object))
+            pin.update({{"kind", "program"}, {"id", (*program)->id}, {"name", (*program)->parts().name}});
+        array.push_back(std::move(pin));
+    }
+    return array;
+}
+std::string pins_text(const Daemon&, const Json& result) {
+    std::string text = fmt::format("{:<10} {:<6} {:<16} {}\n", "kind", "id", "name", "path");
+    for (const Json& pin : result)
+        text += fmt::format("{:<10} {:<6} {:<16} {}\n", pin["kind"].get<std::string>(),
+                            pin.contains("id") ? std::to_string(pin["id"].get<u32>()) : "",
+                            pin.value("name", ""), pin["path"].get<std::string>());
+    return text;
+}
+
 Result<Json> stats(Daemon& daemon, const Json&) { return json_of(daemon.report()); }
 std::string stats_text(const Daemon& daemon, const Json&) { return as_table(daemon.report()); }
 
@@ -199,6 +221,7 @@ constexpr ControlCommand kCommands[] = {
     {"maps", "", "maps of all chains", maps, maps_text},
     {"map", "map", "entries of a map", map_entries, as_text},
     {"load", "map file", "bring a map to exactly the contents of a file", load, load_text},
+    {"pins", "", "what is pinned below /sys/fs/bpf, by `xdplane exec`", pins, pins_text},
     {"stats", "", "all counters, as at the end of `xdplane run`", stats, stats_text},
     {"reload", "", "read the configuration again and go over to it, all or nothing", reload, generation_text},
     {"rollback", "", "go back to the configuration before the last reload", rollback, generation_text},

@@ -9,10 +9,10 @@
 #include <boost/asio/write.hpp>
 #include <cerrno>
 #include <cstring>
-#include <grp.h>
 #include <nlohmann/json.hpp>
-#include <sys/stat.h>
 #include <unistd.h>
+
+#include "dataplane/local_socket.h"
 
 namespace xdplane {
 namespace {
@@ -21,35 +21,11 @@ namespace asio = boost::asio;
 using Local = asio::local::stream_protocol;
 using ErrorCode = boost::system::error_code;
 
-/// sockaddr_un::sun_path with its NUL.
-constexpr std::size_t kMaxPath = 107;
-
 Json refusal(std::string_view message) { return {{"ok", false}, {"error", message}}; }
 
 /// Text of clients may be no UTF-8; replies are.
 std::string as_line(const Json& json) {
     return json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
-}
-
-/// True if somebody accepts connections there.
-bool is_alive(const std::string& path) {
-    asio::io_context io;
-    Local::socket socket(io);
-    ErrorCode error;
-    socket.connect(Local::endpoint(path), error);
-    return !error;
-}
-
-/// Group and permissions of the socket file.
-Result<> give_to(const ControlSocket& where) {
-    if (!where.group.empty()) {
-        const group* const entry = getgrnam(where.group.c_str());
-        if (entry == nullptr) return fail(EINVAL, "there is no group '{}'", where.group);
-        if (chown(where.path.c_str(), static_cast<uid_t>(-1), entry->gr_gid) != 0)
-            return fail(errno, "can not be given to group {}: {}", where.group, std::strerror(errno));
-    }
-    if (chmod(where.path.c_str(), where.mode) != 0) return fail(errno, "{}", std::strerror(errno));
-    return {};
 }
 
 } // namespace
@@ -115,25 +91,9 @@ struct ControlServer::State : std::enable_shared_from_this<State> {
     };
 
     Result<> listen() {
-        if (where.path.size() > kMaxPath) return fail(ENAMETOOLONG, "more than {} characters", kMaxPath);
-        struct stat st{};
-        if (lstat(where.path.c_str(), &st) == 0) {
-            if (!S_ISSOCK(st.st_mode)) return fail(EEXIST, "is there, and no socket");
-            if (is_alive(where.path)) return fail(EADDRINUSE, "another process listens there");
-            unlink(where.path.c_str());
-        }
-        ErrorCode error;
-        acceptor.open(Local(), error);
-        // Nobody connects before the permissions are right.
-        const mode_t before = umask(0177);
-        if (!error) acceptor.bind(Local::endpoint(where.path), error);
-        umask(before);
-        if (error) return fail(error.value(), "{}", std::strerror(error.value()));
-        bound = true;
-        if (auto given = give_to(where); !given) return given;
-        acceptor.listen(asio::socket_base::max_listen_connections, error);
-        if (error) return fail(error.value(), "{}", std::strerror(error.value()));
-        return {};
+        auto listening = listen_at(where, acceptor);
+        bound = listening.has_value();
+        return listening;
     }
 
     void accept() {
@@ -213,7 +173,7 @@ std::string default_control_path() {
 
 Result<Json> control_request(const std::string& path, const Json& request) {
     const auto failed = [&](int code) { return fail(code, "{}: {}", path, std::strerror(code)); };
-    if (path.empty() || path.size() > kMaxPath) return failed(path.empty() ? ENOENT : ENAMETOOLONG);
+    if (path.empty() || path.size() > kMaxSocketPath) return failed(path.empty() ? ENOENT : ENAMETOOLONG);
     asio::io_context io;
     Local::socket socket(io);
     ErrorCode error;

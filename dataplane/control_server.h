@@ -9,10 +9,7 @@
 
 #include "bpf/base/result.h"
 #include "bpf/base/types.h"
-
-namespace boost::asio {
-class io_context;
-}
+#include "dataplane/local_socket.h"
 
 /// The control socket: a Unix stream socket. A request is a line with a JSON object, {"command": "status"}
 /// and whatever the command takes; so is the reply: {"ok": true, "result": ...} or {"ok": false, "error":
@@ -20,13 +17,6 @@ class io_context;
 namespace xdplane {
 
 using Json = nlohmann::ordered_json;
-
-/// Where it is, and who may connect.
-struct ControlSocket {
-    std::string path;
-    std::string group; ///< owner of the socket file; empty: the process's
-    u32 mode = 0660;   ///< its permissions
-};
 
 /// What clients may do to the process: no more than this.
 inline constexpr u32 kMaxControlClients = 64;                ///< the next one is told so, and closed

@@ -50,7 +50,7 @@ Result<std::vector<u8>> read_file(const std::string& path) {
 /// The object's name as libbpf makes it of a path: it prefixes the maps of global data.
 std::string object_name_of(const std::string& path) {
     std::string name = path.substr(path.rfind('/') + 1);
-    if (name.ends_with(".o")) name.resize(name.size() - 2);
+    name.resize(std::min(name.find('.'), name.size()));
     return name.empty() ? "object" : name;
 }
 

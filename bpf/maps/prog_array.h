@@ -27,6 +27,11 @@ public:
     };
     /// False if another kind of program owns the array already.
     [[nodiscard]] bool compatible(const Owner& owner);
+    /// Control thread.
+    [[nodiscard]] std::optional<Owner> owner() {
+        const std::lock_guard guard(lock_);
+        return owner_;
+    }
 
     /// Control thread. -E2BIG out of range, -ENOENT if erase finds nothing. set() is defined in prog/.
     int set(u32 index, std::shared_ptr<const Program> program);

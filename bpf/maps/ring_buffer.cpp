@@ -10,43 +10,14 @@
 #include <unistd.h>
 
 #include "bpf/maps/memory.h"
+#include "bpf/maps/ring_view.h"
 #include "bpf/maps/rows.h"
 #include "bpf/maps/words.h"
 
 namespace xdplane {
 namespace {
 
-u64 page_size() {
-    static const auto size = static_cast<u64>(::sysconf(_SC_PAGESIZE));
-    return size;
-}
-
 u64 record_bytes(u64 length) noexcept { return round_up(length + BPF_RINGBUF_HDR_SZ, 8); }
-
-// By syscall(): libc's mmap may be wrapped and would come back here.
-void* raw_mmap(void* address, u64 size, int protection, int flags, int fd, u64 offset) {
-    const long result = ::syscall(SYS_mmap, address, size, protection, flags, fd, offset);
-    return result == -1 ? MAP_FAILED : reinterpret_cast<void*>(result);
-}
-
-/// Maps bytes [begin, begin + size) of what consumers see: two pages, and the data twice.
-void* map_view(int fd, void* address, u64 begin, u64 size, u64 once, int protection, int flags) {
-    const u64 end = begin + size;
-    // The file holds the first `once` bytes of the view. One mapping reserves the whole range; what lies
-    // behind them is laid over it, from the data's first copy.
-    const u64 data = once - 2 * page_size();
-    const u64 first = begin < once ? begin : begin - data;
-    void* place = raw_mmap(address, size, protection, flags, fd, first);
-    if (place == MAP_FAILED || begin >= once || end <= once) return place;
-    u8* second = static_cast<u8*>(place) + (once - begin);
-    if (raw_mmap(second, end - once, protection, MAP_SHARED | MAP_FIXED, fd, 2 * page_size()) == MAP_FAILED) {
-        const int code = errno;
-        ::syscall(SYS_munmap, place, size);
-        errno = code;
-        return MAP_FAILED;
-    }
-    return place;
-}
 
 } // namespace
 
@@ -62,7 +33,7 @@ RingBuffer::RingBuffer(MapSpec spec, const MapOps& ops, Mapping pages, UniqueFd 
 }
 
 Result<std::shared_ptr<Map>> RingBuffer::create(MapSpec spec, const MapOps& ops) {
-    const u64 page = page_size();
+    const u64 page = ring_page_size();
     if ((spec.flags & ~u32{BPF_F_NUMA_NODE}) != 0)
         return fail(EINVAL, "map flags {:#x} are not allowed", spec.flags & ~u32{BPF_F_NUMA_NODE});
     if (spec.key_size != 0 || spec.value_size != 0)
@@ -79,8 +50,8 @@ Result<std::shared_ptr<Map>> RingBuffer::create(MapSpec spec, const MapOps& ops)
                            MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (place == MAP_FAILED) return fail(ENOMEM, "cannot map {} bytes twice", data);
     Mapping pages(place, page + once + data);
-    if (map_view(storage.get(), pages.data() + page, 0, once + data, once, PROT_READ | PROT_WRITE,
-                 MAP_SHARED | MAP_FIXED) == MAP_FAILED)
+    if (map_ring_range(storage.get(), pages.data() + page, 0, once + data, once, PROT_READ | PROT_WRITE,
+                       MAP_SHARED | MAP_FIXED) == MAP_FAILED)
         return fail(ENOMEM, "cannot map {} bytes twice", data);
     return std::make_shared<RingBuffer>(std::move(spec), ops, std::move(pages), std::move(storage), page);
 }
@@ -116,7 +87,7 @@ void* RingBuffer::reserve(u64 size) noexcept {
 
 void RingBuffer::commit(void* record, u64 flags, bool discard) noexcept {
     Header& header = *(static_cast<Header*>(record) - 1);
-    const u64 page = page_size();
+    const u64 page = ring_page_size();
     u8* begin =
         reinterpret_cast<u8*>(reinterpret_cast<u64>(&header) / page * page) - header.page_offset * page;
     RingBuffer* ring = nullptr;
@@ -146,20 +117,10 @@ u64 RingBuffer::query(u64 what) const noexcept {
 }
 
 void* RingBuffer::map_for_user(void* address, u64 size, int protection, int flags, i64 offset) const {
-    const auto refuse = [](int code) {
-        errno = code;
-        return MAP_FAILED;
-    };
-    const bool user_produces = spec().type == BPF_MAP_TYPE_USER_RINGBUF;
-    const auto begin = static_cast<u64>(offset);
-    const u64 length = round_up(size, page_);
-    if (offset < 0 || begin % page_ != 0 || size == 0) return refuse(EINVAL);
-    if ((protection & PROT_WRITE) != 0) {
-        if (user_produces ? begin == 0 : begin != 0 || length != page_) return refuse(EPERM);
-    }
-    const u64 once = 2 * page_ + data_size();
-    if (length > once + data_size() || begin > once + data_size() - length) return refuse(EINVAL);
-    return map_view(storage_fd(), address, begin, length, once, protection, flags);
+    const RingPages pages{.fd = storage_fd(),
+                          .data_size = data_size(),
+                          .user_produces = spec().type == BPF_MAP_TYPE_USER_RINGBUF};
+    return map_ring(pages, address, size, protection, flags, offset);
 }
 
 namespace {

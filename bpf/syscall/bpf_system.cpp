@@ -52,6 +52,8 @@ constexpr std::array kCommands = {
             XDPLANE_UP_TO(batch.flags)},
     Command{BPF_MAP_UPDATE_BATCH, "map_update_batch", map_update_batch, XDPLANE_UP_TO(batch.flags)},
     Command{BPF_MAP_DELETE_BATCH, "map_delete_batch", map_delete_batch, XDPLANE_UP_TO(batch.flags)},
+    Command{BPF_LINK_GET_FD_BY_ID, "link_get_fd_by_id", link_get_fd_by_id, XDPLANE_UP_TO(link_id)},
+    Command{BPF_LINK_GET_NEXT_ID, "link_get_next_id", link_get_next_id, XDPLANE_UP_TO(next_id)},
     Command{BPF_PROG_BIND_MAP, "prog_bind_map", prog_bind_map, XDPLANE_UP_TO(prog_bind_map.flags)},
 };
 #undef XDPLANE_UP_TO

@@ -61,9 +61,11 @@ long obj_get_info_by_fd(Call&);
 long prog_get_next_id(Call&);
 long map_get_next_id(Call&);
 long btf_get_next_id(Call&);
+long link_get_next_id(Call&);
 long prog_get_fd_by_id(Call&);
 long map_get_fd_by_id(Call&);
 long btf_get_fd_by_id(Call&);
+long link_get_fd_by_id(Call&);
 
 /// A map type whose values have fds in them (fd_values.cpp): how bpf(2) stores one. 0 or -errno.
 struct FdValues {

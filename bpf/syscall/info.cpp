@@ -184,6 +184,12 @@ long prog_get_next_id(Call& call) { return next_id(call, &ObjectTable::next_prog
 long map_get_next_id(Call& call) { return next_id(call, &ObjectTable::next_map_id); }
 long btf_get_next_id(Call& call) { return next_id(call, &ObjectTable::next_btf_id); }
 
+/// Nothing is attached by links here.
+long link_get_next_id(Call& call) {
+    return call.attr.start_id >= kNoMoreIds || call.attr.open_flags != 0 ? -EINVAL : -ENOENT;
+}
+long link_get_fd_by_id(Call&) { return -ENOENT; }
+
 long prog_get_fd_by_id(Call& call) {
     ObjectTable::instance().sweep();
     return open_by_id(ObjectTable::instance().program_by_id(call.attr.prog_id), O_RDWR);

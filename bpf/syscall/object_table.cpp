@@ -92,7 +92,7 @@ int ObjectTable::open(const ObjectRef& object, int access) {
         return -EMFILE;
     }
     if (fds_.contains(fd)) dropped.object = forget(fd);
-    files_.try_emplace(st.st_ino, File{object, st.st_dev, {}});
+    files_.try_emplace(st.st_ino, File{object, st.st_dev, {}, false});
     track(fd, st.st_ino);
     return fd;
 }
@@ -118,9 +118,13 @@ ObjectRef ObjectTable::find(int fd, int* access) {
     return it->second.object;
 }
 
+bool ObjectTable::has_file(const ObjectRef& object) const {
+    return std::ranges::any_of(files_, [&](const auto& row) { return row.second.object == object; });
+}
+
 bool ObjectTable::has_fd(const ObjectRef& object) {
     const std::lock_guard guard(lock_);
-    return std::ranges::any_of(files_, [&](const auto& row) { return row.second.object == object; });
+    return has_file(object);
 }
 
 /// Looks for an fd on the file that we have not seen: dup'ed by code that is not wrapped, or received.
@@ -146,10 +150,37 @@ ObjectRef ObjectTable::forget(int fd) {
     const auto it = files_.find(inode);
     if (it == files_.end()) return {};
     it->second.fds.erase(fd);
-    if (!it->second.fds.empty() || find_other_fd(it->second, inode, fd)) return {};
-    ObjectRef object = std::move(it->second.object);
-    files_.erase(it);
-    return object;
+    if (it->second.held || !it->second.fds.empty() || find_other_fd(it->second, inode, fd)) return {};
+    return erase(inode);
+}
+
+/// Returns what nobody names any more: then, the last reference may be the returned one.
+ObjectRef ObjectTable::erase(ino_t inode) {
+    auto node = files_.extract(inode);
+    ObjectRef object = std::move(node.mapped().object);
+    return has_file(object) ? ObjectRef{} : object;
+}
+
+bool ObjectTable::hold(int fd, const ObjectRef& object) {
+    struct stat st{};
+    if (::fstat(fd, &st) != 0) return false;
+    const std::lock_guard guard(lock_);
+    files_.insert_or_assign(st.st_ino, File{object, st.st_dev, {}, true});
+    return true;
+}
+
+void ObjectTable::let_go(dev_t device, ino_t inode) {
+    Dropped dropped;
+    const std::lock_guard guard(lock_);
+    const auto it = files_.find(inode);
+    if (it == files_.end() || it->second.device != device) return;
+    it->second.held = false;
+    std::erase_if(it->second.fds, [&](int fd) {
+        const bool closed = !same_file(fd, it->second, inode);
+        if (closed) fds_.erase(fd);
+        return closed;
+    });
+    if (it->second.fds.empty()) dropped.object = erase(inode);
 }
 
 ObjectRef ObjectTable::closing(int fd) {

@@ -28,6 +28,8 @@ using ObjectRef = std::variant<std::monostate, std::shared_ptr<Map>, std::shared
 /// number never names a new object. The object is held for as long as an fd of this process is open on that
 /// inode; after that it lives on only if somebody else holds it. Ids hold nothing.
 ///
+/// An object may have more than one inode: those that hold() was told of stand for fds in other processes.
+///
 /// Any thread; one lock, held for bookkeeping only: no object is destroyed under it.
 class ObjectTable {
 public:
@@ -48,6 +50,11 @@ public:
     void duplicated(int fd, int copy);
     /// Drops objects whose fds were closed behind our back.
     void sweep();
+
+    /// The file behind `fd`, which is none of the table's yet, names `object` from now on, and holds it until
+    /// let_go(), whether or not this process has an fd on it. False if fd is not open.
+    bool hold(int fd, const ObjectRef& object);
+    void let_go(dev_t device, ino_t inode);
 
     /// Gives an id, once, before anyone else sees the object.
     u32 add(const std::shared_ptr<Map>& map);
@@ -79,12 +86,15 @@ private:
         ObjectRef object;
         dev_t device;
         std::set<int> fds; ///< those we know
+        bool held = false; ///< until let_go()
     };
 
     [[nodiscard]] static bool same_file(int fd, const File& file, ino_t inode);
     [[nodiscard]] static int storage_fd(const ObjectRef& object);
     void track(int fd, ino_t inode);
     ObjectRef forget(int fd);
+    ObjectRef erase(ino_t inode);
+    [[nodiscard]] bool has_file(const ObjectRef& object) const;
     bool find_other_fd(File& file, ino_t inode, int except);
 
     std::mutex lock_; ///< guards everything below

@@ -111,6 +111,11 @@ bool PinTable::holds(const ObjectRef& object) {
     return std::ranges::any_of(nodes_, [&](const auto& row) { return row.second == object; });
 }
 
+std::map<std::string, ObjectRef> PinTable::list() {
+    const std::lock_guard guard(lock_);
+    return nodes_;
+}
+
 std::optional<int> PinTable::make_directory(const char* path) {
     const std::string where = normalised(path);
     const std::lock_guard guard(lock_);

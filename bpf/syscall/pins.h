@@ -30,6 +30,8 @@ public:
     /// -ENOENT, -ENOTDIR; -EACCES for what is no pin.
     int get(const std::string& path, ObjectRef& object);
     [[nodiscard]] bool holds(const ObjectRef& object);
+    /// All paths in order; directories and roots hold nothing.
+    [[nodiscard]] std::map<std::string, ObjectRef> list();
 
     // File operations: no value for a path outside of the roots, where the machine's file systems are meant.
     [[nodiscard]] std::optional<int> make_directory(const char* path);

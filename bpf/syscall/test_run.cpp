@@ -45,7 +45,15 @@ private:
     int reader_;
 };
 
+thread_local std::chrono::nanoseconds t_limit{0}; // 0: none
+
+/// Looked at once in so many runs: a look takes as long as a short program.
+constexpr u32 kRunsPerLook = 16;
+
 } // namespace
+
+TestRunLimit::TestRunLimit(std::chrono::nanoseconds limit) { t_limit = limit; }
+TestRunLimit::~TestRunLimit() { t_limit = {}; }
 
 Result<> TestRun::run(const Program& program, XdpBuff& packet) {
     constexpr u32 loopback_mtu = 65536;
@@ -54,7 +62,13 @@ Result<> TestRun::run(const Program& program, XdpBuff& packet) {
     t_run.mtu = loopback_mtu;
     repeat = std::max(repeat, 1U);
     const auto start = std::chrono::steady_clock::now();
-    for (u32 i = 0; i < repeat; ++i) retval = program.run(packet);
+    for (u32 i = 0; i < repeat; ++i) {
+        retval = program.run(packet);
+        if (t_limit.count() != 0 && i % kRunsPerLook == 0 &&
+            std::chrono::steady_clock::now() - start > t_limit)
+            return fail(EINTR, "test run takes more than {} s",
+                        std::chrono::duration<double>(t_limit).count());
+    }
     const auto spent =
         std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now() - start);
     duration_ns = static_cast<u32>(std::min<u64>(static_cast<u64>(spent.count()) / repeat, ~u32{0}));

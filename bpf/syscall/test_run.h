@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Copyright (c) 2026, the xdplane authors
 #pragma once
+#include <chrono>
 #include <span>
 #include <vector>
 
@@ -39,6 +40,16 @@ struct TestRun {
 
 private:
     [[nodiscard]] Result<> run(const Program& program, XdpBuff& packet);
+};
+
+/// While it lives, test runs of this thread that take longer end with EINTR, between two runs, as Linux's do
+/// at a signal. Without one there is no limit.
+class TestRunLimit {
+public:
+    explicit TestRunLimit(std::chrono::nanoseconds limit);
+    ~TestRunLimit();
+    TestRunLimit(const TestRunLimit&) = delete;
+    TestRunLimit& operator=(const TestRunLimit&) = delete;
 };
 
 } // namespace xdplane

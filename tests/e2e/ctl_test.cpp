@@ -116,7 +116,7 @@ protected:
 };
 
 TEST_F(Ctl, EveryCommandHasTextAndJson) {
-    for (const std::string command : {"status", "ports", "workers", "chains", "maps", "stats"}) {
+    for (const std::string command : {"status", "ports", "workers", "chains", "maps", "pins", "stats"}) {
         const Finished text = ctl({command});
         EXPECT_EQ(text.status, 0) << text.err;
         EXPECT_TRUE(text.out.ends_with("\n")) << command;

@@ -13,10 +13,10 @@
 namespace {
 
 /// Each may include itself and what stands before it.
-constexpr std::array<std::string_view, 17> kOrder{
-    "bpf/base",   "bpf/run",      "bpf/isa",     "bpf/btf",    "bpf/maps", "bpf/helpers",
-    "bpf/prog",   "bpf/verifier", "bpf/lower",   "bpf/interp", "bpf/jit",  "bpf/syscall",
-    "bpf/libbpf", "dataplane",    "pcap_replay", "perf",       "cli"};
+constexpr std::array<std::string_view, 18> kOrder{
+    "bpf/base",   "bpf/run",      "bpf/isa",   "bpf/btf",     "bpf/maps", "bpf/helpers",
+    "bpf/prog",   "bpf/verifier", "bpf/lower", "bpf/interp",  "bpf/jit",  "bpf/syscall",
+    "bpf/remote", "bpf/libbpf",   "dataplane", "pcap_replay", "perf",     "cli"};
 
 int rank_of(std::string_view path) {
     for (std::size_t i = 0; i < kOrder.size(); ++i)

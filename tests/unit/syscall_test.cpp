@@ -18,6 +18,9 @@
 
 #include "bpf/run/run_context.h"
 #include "tests/support/kernel_bpf.h"
+#ifdef XDPLANE_REMOTE
+#include "tests/unit/remote_side.h"
+#endif
 
 using namespace xdplane;
 
@@ -40,7 +43,12 @@ struct Side {
 long ask_kernel(u32 command, void* attr, u32 size) {
     return test::kernel_bpf(static_cast<int>(command), attr, size);
 }
+#ifdef XDPLANE_REMOTE
+// The same answers, from behind a socket.
+constexpr Side kOurs = {"remote", test::remote_bpf, test::remote_close};
+#else
 constexpr Side kOurs = {"xdplane", bpf_syscall, close_object_fd};
+#endif
 constexpr Side kKernel = {"kernel", ask_kernel, test::kernel_close};
 
 constexpr bpf_insn insn(u8 code, u8 dst, u8 src, i16 off, i32 imm) {
@@ -802,6 +810,20 @@ const Case kCases[] = {
          return e.call(BPF_MAP_GET_NEXT_ID, a);
      },
      -EINVAL},
+    {"NextLinkBeyond",
+     [](Env& e) {
+         auto a = zero_attr();
+         a.start_id = 0x7fffffff;
+         return e.call(BPF_LINK_GET_NEXT_ID, a);
+     },
+     -EINVAL},
+    {"LinkByIdUnknown",
+     [](Env& e) {
+         auto a = zero_attr();
+         a.link_id = 0x7ffffff0;
+         return e.call(BPF_LINK_GET_FD_BY_ID, a);
+     },
+     -ENOENT},
     {"FdByIdUnknown",
      [](Env& e) {
          auto a = zero_attr();
@@ -846,15 +868,18 @@ TEST_P(SyscallCases, AnswersAsLinuxDoes) {
     EXPECT_EQ(GetParam().run(env), GetParam().result);
 }
 
+#ifndef XDPLANE_REMOTE
 TEST_P(SyscallCases, AsTheKernel) {
     if (!test::kernel_bpf_allowed()) GTEST_SKIP() << "the kernel refuses bpf()";
     Env env(kKernel);
     EXPECT_EQ(GetParam().run(env), GetParam().result);
 }
+#endif
 
 INSTANTIATE_TEST_SUITE_P(All, SyscallCases, testing::ValuesIn(kCases),
                          [](const auto& row) { return std::string(row.param.name); });
 
+#ifndef XDPLANE_REMOTE
 /// How many maps live on our side.
 int live_maps() {
     int count = 0;
@@ -1037,5 +1062,7 @@ TEST(Programs, LogKeepsItsEnd) {
     EXPECT_EQ(bpf_syscall(BPF_PROG_LOAD, &attr, sizeof attr), -ENOSPC);
     EXPECT_EQ(text.substr(0, sizeof part - 1), part);
 }
+
+#endif
 
 } // namespace
