@@ -76,7 +76,7 @@ bool parse(Strings words, RunOptions& run) {
         ("run-ahead", po::value(&run.run_ahead)->default_value("auto"),
          "fetch what lookups will need ahead of each burst: on, off or auto") //
         ("workers", po::value(&run.workers),
-         "cores to filter on, at most; a port and its peer stay on one")  //
+         "cores to filter on, at most; each has queues of the ports") //
         ("duration", po::value<double>(), "stop after that many seconds") //
         ("until-idle", po::value<double>(),
          "stop when nothing has come in for that many seconds, as at the end of a capture") //

@@ -159,6 +159,7 @@ private:
                              [&] { return table.string("peer", port.peer); },
                              [&] { return table.string("chain", port.chain); },
                              [&] { return table.number("ifindex", port.ifindex, 0x7fffffff); },
+                             [&] { return table.number("rx_queues", port.rx_queues, 256); },
                              [&] { return table.number("rx_descriptors", port.rx_descriptors, 65535); },
                              [&] { return table.number("tx_descriptors", port.tx_descriptors, 65535); },
                              [&] { return table.done(); });

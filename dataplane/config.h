@@ -34,6 +34,7 @@ struct PortConfig {
     std::string peer;       ///< port that passed packets go out on; empty: none
     std::string chain;      ///< empty: every packet passes
     u32 ifindex = 0;        ///< what programs see; 0: the data plane's choice
+    u32 rx_queues = 0;      ///< 0: as many as there are workers for
     u32 rx_descriptors = 0; ///< 0: the data plane's choice
     u32 tx_descriptors = 0;
     u32 line = 0;

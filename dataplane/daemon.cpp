@@ -11,7 +11,8 @@ namespace xdplane {
 std::vector<InlinePort> LoadedConfig::ports() const {
     std::vector<InlinePort> ports;
     for (const PortConfig& port : config.ports) {
-        PortSpec spec{.name = port.name, .device = port.device, .ifindex = port.ifindex};
+        PortSpec spec{
+            .name = port.name, .device = port.device, .ifindex = port.ifindex, .rx_queues = port.rx_queues};
         if (port.rx_descriptors != 0) spec.rx_descriptors = port.rx_descriptors;
         if (port.tx_descriptors != 0) spec.tx_descriptors = port.tx_descriptors;
         ports.push_back({.spec = std::move(spec),

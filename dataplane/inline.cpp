@@ -66,7 +66,7 @@ Result<std::unique_ptr<Inline>> Inline::open(std::vector<InlinePort> ports, u32 
         if (!port) return fail(port.error());
         opened.spec = config.spec;
         opened.port = std::move(*port);
-        opened.stats = std::make_unique<QueueStats>();
+        opened.stats = std::make_unique<QueueStats[]>(opened.port->rx_queues());
         opened.tx_stats = std::make_unique<TxStats[]>(workers);
         opened.tx_lock = std::make_unique<std::atomic_flag>();
         data_plane->ports_.push_back(std::move(opened));
@@ -89,7 +89,8 @@ Result<> Inline::check_ifindexes() const {
 
 /// Returns how many workers have something to do.
 u32 Inline::assign_workers(const std::vector<InlinePort>& ports, u32 workers) {
-    // Ports that name each other as peers form groups; a group stays on one worker.
+    // Ports that name each other as peers form groups; a group has as many workers as its widest port has
+    // queues.
     std::vector<u32> group(ports.size());
     std::iota(group.begin(), group.end(), 0U);
     for (std::size_t i = 0; i < ports.size(); ++i) {
@@ -102,11 +103,17 @@ u32 Inline::assign_workers(const std::vector<InlinePort>& ports, u32 workers) {
     std::ranges::sort(groups);
     groups.erase(std::unique(groups.begin(), groups.end()), groups.end());
 
-    const u32 used = std::min<u32>(workers, static_cast<u32>(groups.size()));
-    for (std::size_t i = 0; i < ports.size(); ++i)
-        ports_[i].worker =
-            static_cast<u32>(std::ranges::lower_bound(groups, group[i]) - groups.begin()) % used;
-    return used;
+    u32 shares = 0;
+    for (const u32 one : groups) {
+        u32 widest = 1;
+        for (std::size_t i = 0; i < ports.size(); ++i) {
+            if (group[i] != one) continue;
+            ports_[i].first_worker = shares;
+            widest = std::max<u32>(widest, ports_[i].port->rx_queues());
+        }
+        shares += widest;
+    }
+    return std::min(workers, shares);
 }
 
 std::unique_ptr<Inline::Live> Inline::make_live(std::vector<InlinePort> ports, u32 workers) {
@@ -117,16 +124,20 @@ std::unique_ptr<Inline::Live> Inline::make_live(std::vector<InlinePort> ports, u
         const Opened& opened = ports_[i];
         const Port& port = *opened.port;
         const auto& chain = ports[i].chain;
-        live->stats.push_back(chain ? std::make_unique<ChainStats>(chain->stages().size()) : nullptr);
+        auto& stats = live->stats.emplace_back();
         const i32 peer = ports[i].peer.empty() ? -1 : index_of(ports, ports[i].peer);
-        live->generation.queues[opened.worker].push_back({.port = port.id(),
-                                                          .queue = 0,
-                                                          .ifindex = port.ifindex(),
-                                                          .chain = chain,
-                                                          .chain_stats = live->stats.back().get(),
-                                                          .stats = opened.stats.get(),
-                                                          .peer = peer,
-                                                          .self = static_cast<i32>(i)});
+        for (u16 queue = 0; queue < port.rx_queues(); ++queue) {
+            if (chain) stats.push_back(std::make_unique<ChainStats>(chain->stages().size()));
+            live->generation.queues[opened.worker_of(queue, workers)].push_back(
+                {.port = port.id(),
+                 .queue = queue,
+                 .ifindex = port.ifindex(),
+                 .chain = chain,
+                 .chain_stats = chain ? stats.back().get() : nullptr,
+                 .stats = &opened.stats[queue],
+                 .peer = peer,
+                 .self = static_cast<i32>(i)});
+        }
         const u32 queues = port.tx_queues();
         for (u32 worker = 0; worker < workers; ++worker)
             live->generation.targets[worker].push_back(
@@ -184,9 +195,10 @@ void Inline::bury_retired() {
 
 void Inline::add_chains(const Live& live, std::vector<ChainReport>& reports) {
     for (std::size_t i = 0; i < live.ports.size(); ++i) {
-        if (live.stats[i] == nullptr) continue;
-        const ChainStats* const stats = live.stats[i].get();
-        add_to(reports, report_chain(live.ports[i].chain_name, *live.ports[i].chain, {&stats, 1}));
+        if (live.stats[i].empty()) continue;
+        std::vector<const ChainStats*> stats;
+        for (const auto& queue : live.stats[i]) stats.push_back(queue.get());
+        add_to(reports, report_chain(live.ports[i].chain_name, *live.ports[i].chain, stats));
     }
 }
 
@@ -226,17 +238,21 @@ Inline::~Inline() { (void)stop(); }
 std::vector<PortReport> Inline::ports() const {
     std::vector<PortReport> reports;
     for (const Opened& opened : ports_) {
-        PortReport report{
-            .name = opened.port->name(), .device = opened.port->device(), .worker = opened.worker};
-        report.rx_packets = opened.stats->rx_packets.get();
-        report.rx_bytes = opened.stats->rx_bytes.get();
-        report.forwarded = opened.stats->forwarded.get();
-        report.copies = opened.stats->copies.get();
+        PortReport report{.name = opened.port->name(), .device = opened.port->device()};
+        for (u32 queue = 0; queue < opened.port->rx_queues(); ++queue) {
+            const QueueStats& stats = opened.stats[queue];
+            report.queues.push_back(
+                {.worker = opened.worker_of(queue, workers()), .rx_packets = stats.rx_packets.get()});
+            report.rx_packets += report.queues.back().rx_packets;
+            report.rx_bytes += stats.rx_bytes.get();
+            report.forwarded += stats.forwarded.get();
+            report.copies += stats.copies.get();
+            for (u32 i = 0; i < kDrops; ++i) report.drops[i] += stats.drops[i].get();
+        }
         for (u32 worker = 0; worker < workers(); ++worker) {
             report.tx_packets += opened.tx_stats[worker].packets.get();
             report.tx_bytes += opened.tx_stats[worker].bytes.get();
         }
-        for (u32 i = 0; i < kDrops; ++i) report.drops[i] = opened.stats->drops[i].get();
         report.device_counters = opened.port->counters();
         reports.push_back(std::move(report));
     }
@@ -260,9 +276,11 @@ std::vector<WorkerReport> Inline::worker_reports() const {
                             .bursts = 0,
                             .packets = 0};
         for (const Opened& opened : ports_) {
-            if (opened.worker != worker) continue;
-            report.bursts += opened.stats->bursts.get();
-            report.packets += opened.stats->rx_packets.get();
+            for (u32 queue = 0; queue < opened.port->rx_queues(); ++queue) {
+                if (opened.worker_of(queue, workers()) != worker) continue;
+                report.bursts += opened.stats[queue].bursts.get();
+                report.packets += opened.stats[queue].rx_packets.get();
+            }
         }
         const auto busy = static_cast<double>(stats.busy_cycles.get());
         if (report.packets != 0) report.cycles_per_packet = busy / static_cast<double>(report.packets);

@@ -23,12 +23,18 @@ struct InlinePort {
     std::string chain_name;             ///< under which it is counted
 };
 
+/// One receive queue of a port.
+struct QueueReport {
+    u32 worker = 0; ///< who reads it
+    u64 rx_packets = 0;
+};
+
 /// Counters of one port. Of what came in on it: rx_packets + copies = forwarded + the sum of drops, once the
 /// data plane has stopped. Over all ports the sums of forwarded and of tx_packets are equal.
 struct PortReport {
     std::string name;
     std::string device;
-    u32 worker = 0;
+    std::vector<QueueReport> queues; ///< receive queues, by number
     u64 rx_packets = 0;
     u64 rx_bytes = 0;
     u64 forwarded = 0;  ///< of the packets that came in here: handed to some port's transmit queue
@@ -56,8 +62,9 @@ struct WorkerReport {
 /// Start DPDK first: start_eal(). All of it is the control thread's.
 class Inline {
 public:
-    /// Opens all ports and assigns them to at most `workers` workers. A port and its peer share one: between
-    /// them packets keep to one core.
+    /// Opens all ports and shares their receive queues out to at most `workers` workers. Queues of the same
+    /// number of a port and its peer share one: between them packets, and both directions of what a
+    /// symmetric hash keeps together, keep to one core.
     static Result<std::unique_ptr<Inline>> open(std::vector<InlinePort> ports, u32 workers);
     ~Inline();
 
@@ -82,17 +89,21 @@ private:
     struct Opened {
         PortSpec spec;
         std::unique_ptr<Port> port;
-        std::unique_ptr<QueueStats> stats;
+        std::unique_ptr<QueueStats[]> stats;       ///< by receive queue
         std::unique_ptr<TxStats[]> tx_stats;       ///< by worker
         std::unique_ptr<std::atomic_flag> tx_lock; ///< where workers share a transmit queue
-        u32 worker = 0;                            ///< for as long as the port is open
+        u32 first_worker = 0;                      ///< reads queue 0; the next ones the next queues
+
+        /// Of `workers`: who reads a queue, for as long as the port is open.
+        [[nodiscard]] u32 worker_of(u32 queue, u32 workers) const { return (first_worker + queue) % workers; }
     };
     /// A generation and what belongs to it alone.
     struct Live {
         Generation generation;
-        std::vector<InlinePort> ports;                  ///< in the order of ports_
-        std::vector<std::unique_ptr<ChainStats>> stats; ///< by port; null without a chain
-        u64 stamp = 0;                                  ///< of the Reclaimer, once another one took its place
+        std::vector<InlinePort> ports; ///< in the order of ports_
+        /// By port and receive queue; none without a chain.
+        std::vector<std::vector<std::unique_ptr<ChainStats>>> stats;
+        u64 stamp = 0; ///< of the Reclaimer, once another one took its place
     };
     struct Launch {
         WorkerShared* shared;

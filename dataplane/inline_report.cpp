@@ -101,9 +101,12 @@ std::string as_table(const InlineReport& report) {
 Json json_of(const PortReport& port) {
     Json drops;
     for (u32 i = 0; i < kDrops; ++i) drops[kDropReasons[i].key] = port.drops[i];
+    Json queues = Json::array();
+    for (const QueueReport& queue : port.queues)
+        queues.push_back({{"worker", queue.worker}, {"rx_packets", queue.rx_packets}});
     return {{"name", port.name},
             {"device", port.device},
-            {"worker", port.worker},
+            {"queues", queues},
             {"rx_packets", port.rx_packets},
             {"rx_bytes", port.rx_bytes},
             {"forwarded", port.forwarded},

@@ -26,6 +26,30 @@ std::string device_name(const std::string& device) {
     return short_pci ? "0000:" + name : name;
 }
 
+/// What xdplane has to know of a driver beyond rte_eth_dev_info.
+struct DriverTraits {
+    std::string_view driver;
+    /// Its device arguments say how many queues there are, and each gets packets from then on: one that
+    /// nobody reads loses them.
+    bool all_queues;
+};
+constexpr DriverTraits kDriverTraits[] = {
+    {"net_af_packet", true},
+    {"net_af_xdp", true},
+    {"net_pcap", true},
+};
+
+DriverTraits traits_of(const rte_eth_dev_info& info) {
+    const std::string_view name = info.driver_name != nullptr ? info.driver_name : "";
+    const auto* const found = std::ranges::find(kDriverTraits, name, &DriverTraits::driver);
+    return found != std::end(kDriverTraits) ? *found : DriverTraits{};
+}
+
+/// With a key of one repeated 16-bit word, Toeplitz hashes do not mind which address is the source (Woo and
+/// Park, "Scalable TCP session monitoring with symmetric receive-side scaling").
+constexpr u8 kSymmetricKey[] = {0x6d, 0x5a};
+constexpr u64 kSymmetricTypes = RTE_ETH_RSS_IP | RTE_ETH_RSS_TCP | RTE_ETH_RSS_UDP | RTE_ETH_RSS_SCTP;
+
 /// The pool of a port that is open.
 std::string pool_name(u16 id) { return fmt::format("xdplane_{}", id); }
 
@@ -40,10 +64,18 @@ std::unexpected<Error> driver_failed(int error, std::string_view what) {
 Result<std::unique_ptr<Port>> Port::open(const PortSpec& spec, u32 workers) {
     std::unique_ptr<Port> port(new Port(spec));
     (void)take_eal_log();
-    Result<> ok = port->probe();
-    if (ok) ok = port->make_pool();
-    if (ok) ok = port->configure(workers);
-    if (!ok) return fail(ok.error(), fmt::format("port {}", spec.name));
+    const auto open = [&]() -> Result<> {
+        if (auto ok = port->probe(); !ok) return ok;
+        rte_eth_dev_info info{};
+        if (const int error = rte_eth_dev_info_get(port->id_, &info); error != 0)
+            return driver_failed(-error, "no device information");
+        port->bus_device_ = info.device;
+        if (auto ok = port->choose_queues(info, workers); !ok) return ok;
+        if (auto ok = port->make_pool(); !ok) return ok;
+        if (auto ok = port->configure(info); !ok) return ok;
+        return port->set_up_queues();
+    };
+    if (auto ok = open(); !ok) return fail(ok.error(), fmt::format("port {}", spec.name));
     return port;
 }
 
@@ -63,38 +95,66 @@ Result<> Port::probe() {
     return {};
 }
 
-Result<> Port::make_pool() {
-    constexpr u16 kRoom = RTE_PKTMBUF_HEADROOM + kFrameSize;
-    pool_ = rte_pktmbuf_pool_create(pool_name(id_).c_str(), kPoolPackets, kPoolCache, kPrivateHeadroom, kRoom,
-                                    rte_eth_dev_socket_id(id_));
-    if (pool_ == nullptr)
-        return driver_failed(rte_errno,
-                             fmt::format("no memory for {} buffers of {} bytes", kPoolPackets, kRoom));
+Result<> Port::choose_queues(const rte_eth_dev_info& info, u32 workers) {
+    const u32 there = std::max<u32>(info.max_rx_queues, 1);
+    const bool all = traits_of(info).all_queues;
+    if (spec_.rx_queues > there)
+        return fail(EINVAL, "rx_queues = {}, and the device has {}", spec_.rx_queues, there);
+    if (all && spec_.rx_queues != 0 && spec_.rx_queues != there)
+        return fail(EINVAL, "rx_queues = {}, and the device fills all of its {}", spec_.rx_queues, there);
+    u32 queues = spec_.rx_queues;
+    if (queues == 0) queues = all ? there : std::min(workers, there);
+    if (queues > kMostQueues) return fail(E2BIG, "{} receive queues are more than {}", queues, kMostQueues);
+    rx_queues_ = static_cast<u16>(std::max(queues, 1U));
+    tx_queues_ = static_cast<u16>(std::clamp<u32>(workers, 1, std::max<u32>(info.max_tx_queues, 1)));
     return {};
 }
 
-Result<> Port::configure(u32 workers) {
-    rte_eth_dev_info info{};
-    if (const int error = rte_eth_dev_info_get(id_, &info); error != 0)
-        return driver_failed(-error, "no device information");
-    bus_device_ = info.device;
-    tx_queues_ = static_cast<u16>(std::clamp<u32>(workers, 1, std::max<u32>(info.max_tx_queues, 1)));
+Result<> Port::make_pool() {
+    constexpr u16 kRoom = RTE_PKTMBUF_HEADROOM + kFrameSize;
+    const u32 buffers = kPoolPackets + rx_queues_ * std::max(kPoolPackets, 2 * spec_.rx_descriptors);
+    pool_ = rte_pktmbuf_pool_create(pool_name(id_).c_str(), buffers, kPoolCache, kPrivateHeadroom, kRoom,
+                                    rte_eth_dev_socket_id(id_));
+    if (pool_ == nullptr)
+        return driver_failed(rte_errno, fmt::format("no memory for {} buffers of {} bytes", buffers, kRoom));
+    return {};
+}
 
+Result<> Port::configure(const rte_eth_dev_info& info) {
     // No offloads: a program sees what was on the wire, and what it leaves is what is sent.
     rte_eth_conf conf{};
+    std::vector<u8> key(info.hash_key_size != 0 ? info.hash_key_size : 40);
+    if (rx_queues_ > 1 && (info.flow_type_rss_offloads & kSymmetricTypes) != 0) {
+        for (std::size_t i = 0; i < key.size(); ++i) key[i] = kSymmetricKey[i % 2];
+        conf.rxmode.mq_mode = RTE_ETH_MQ_RX_RSS;
+        conf.rx_adv_conf.rss_conf = {.rss_key = key.data(),
+                                     .rss_key_len = static_cast<u8>(key.size()),
+                                     .rss_hf = info.flow_type_rss_offloads & kSymmetricTypes};
+    }
     configured_ = true;
-    if (const int error = rte_eth_dev_configure(id_, 1, tx_queues_, &conf); error != 0)
-        return driver_failed(-error, "can not configure the device");
+    int error = rte_eth_dev_configure(id_, rx_queues_, tx_queues_, &conf);
+    // Some drivers have their queues in pairs.
+    if (error == -EINVAL && tx_queues_ != rx_queues_) {
+        (void)take_eal_log();
+        tx_queues_ = rx_queues_;
+        error = rte_eth_dev_configure(id_, rx_queues_, tx_queues_, &conf);
+    }
+    if (error != 0) return driver_failed(-error, "can not configure the device");
+    return {};
+}
+
+Result<> Port::set_up_queues() {
     u16 rx = static_cast<u16>(spec_.rx_descriptors);
     u16 tx = static_cast<u16>(spec_.tx_descriptors);
     if (const int error = rte_eth_dev_adjust_nb_rx_tx_desc(id_, &rx, &tx); error != 0)
         return driver_failed(-error, "can not size the device's queues");
     const auto socket = static_cast<u32>(std::max(rte_eth_dev_socket_id(id_), 0));
-    if (const int error = rte_eth_rx_queue_setup(id_, 0, rx, socket, nullptr, pool_); error != 0)
-        return driver_failed(-error, "can not set up the receive queue");
+    for (u16 queue = 0; queue < rx_queues_; ++queue)
+        if (const int error = rte_eth_rx_queue_setup(id_, queue, rx, socket, nullptr, pool_); error != 0)
+            return driver_failed(-error, fmt::format("can not set up receive queue {}", queue));
     for (u16 queue = 0; queue < tx_queues_; ++queue)
         if (const int error = rte_eth_tx_queue_setup(id_, queue, tx, socket, nullptr); error != 0)
-            return driver_failed(-error, "can not set up the transmit queues");
+            return driver_failed(-error, fmt::format("can not set up transmit queue {}", queue));
     if (const int error = rte_eth_dev_start(id_); error != 0)
         return driver_failed(-error, "can not start the device");
     started_ = true;
@@ -113,12 +173,14 @@ DeviceCounters Port::counters() const {
 /// run dry.
 void Port::drain() const {
     std::array<rte_mbuf*, kBurst> packets;
-    for (u32 left = kPoolPackets; left > 0;) {
-        const u16 count = rte_eth_rx_burst(id_, 0, packets.data(), kBurst);
-        if (count == 0) return;
-        rte_pktmbuf_free_bulk(packets.data(), count);
-        left -= std::min<u32>(left, count);
-    }
+    const u32 most = pool_->size;
+    for (u16 queue = 0; queue < rx_queues_; ++queue)
+        for (u32 taken = 0; taken < most;) {
+            const u16 count = rte_eth_rx_burst(id_, queue, packets.data(), kBurst);
+            if (count == 0) break;
+            rte_pktmbuf_free_bulk(packets.data(), count);
+            taken += count;
+        }
 }
 
 void Port::stop() {

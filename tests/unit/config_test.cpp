@@ -36,6 +36,7 @@ device = "net_af_packet0,iface=veth0"
 peer = "right"
 chain = "front"
 ifindex = 7
+rx_queues = 4
 rx_descriptors = 512
 tx_descriptors = 256
 [[port]]
@@ -62,6 +63,7 @@ m = "m.json"
     EXPECT_EQ(left.peer, "right");
     EXPECT_EQ(left.chain, "front");
     EXPECT_EQ(left.ifindex, 7U);
+    EXPECT_EQ(left.rx_queues, 4U);
     EXPECT_EQ(left.rx_descriptors, 512U);
     EXPECT_EQ(left.tx_descriptors, 256U);
     EXPECT_EQ(config->ports[1].peer, "");
@@ -93,6 +95,8 @@ TEST_F(ConfigFile, ErrorsNameFileAndLine) {
         {"[port]\nname = \"a\"\n", ":1: 'port' must be an array: [[port]]"},
         {"[[port]]\nname = \"a\"\n", ":1: a port needs 'device'"},
         {"[[port]]\nname = \"a\"\ndevice = \"d\"\nspeed = 1\n", ":4: unknown key 'speed' in a port"},
+        {"[[port]]\nname = \"a\"\ndevice = \"d\"\nrx_queues = 257\n",
+         ":4: 'rx_queues' must be a whole number from 1 to 256"},
         {"[[port]]\nname = 1\ndevice = \"d\"\n", ":2: 'name' must be a string"},
         {"[[port]]\nname = \"\"\ndevice = \"d\"\n", ":2: 'name' is empty"},
         {"[[port]]\nname = \"a\"\ndevice = \"d\"\n[[port]]\nname = \"a\"\ndevice = \"e\"\n",
