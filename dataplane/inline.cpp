@@ -62,7 +62,12 @@ Result<std::unique_ptr<Inline>> Inline::open(std::vector<InlinePort> ports, u32 
     workers = std::max(workers, 1U);
     for (const InlinePort& config : ports) {
         Opened opened;
-        auto port = Port::open(config.spec, workers);
+        PortSpec spec = config.spec;
+        if (const auto like = std::ranges::find(data_plane->ports_, config.mac_of,
+                                                [](const Opened& other) { return other.spec.name; });
+            like != data_plane->ports_.end())
+            if (const std::string mac = like->port->mac(); !mac.empty()) spec.device += ",mac=" + mac;
+        auto port = Port::open(spec, workers);
         if (!port) return fail(port.error());
         opened.spec = config.spec;
         opened.port = std::move(*port);
@@ -132,6 +137,8 @@ std::unique_ptr<Inline::Live> Inline::make_live(std::vector<InlinePort> ports, u
                 {.port = port.id(),
                  .queue = queue,
                  .ifindex = port.ifindex(),
+                 .mtu = port.mtu(),
+                 .pool = port.pool(),
                  .chain = chain,
                  .chain_stats = chain ? stats.back().get() : nullptr,
                  .stats = &opened.stats[queue],
@@ -159,7 +166,7 @@ Result<> Inline::reconfigure(std::vector<InlinePort> ports) {
         if (index < 0) return fail(ENOENT, "port {} is open; it can not go away", opened.spec.name);
         in_order.push_back(ports[static_cast<u32>(index)]);
         if (in_order.back().spec != opened.spec)
-            return fail(EINVAL, "port {} is open; its device, ifindex and rings can not change",
+            return fail(EINVAL, "port {} is open; its device, ifindex, MTU and queues can not change",
                         opened.spec.name);
     }
     for (const InlinePort& port : ports)

@@ -18,7 +18,8 @@ namespace xdplane {
 /// A port and what happens to the packets that come in on it.
 struct InlinePort {
     PortSpec spec;
-    std::string peer;                   ///< name of the port that XDP_PASS sends to; empty: none
+    std::string peer;   ///< name of the port that XDP_PASS sends to; empty: none
+    std::string mac_of; ///< a port before this one, whose MAC address a net_tap gets; or empty
     std::shared_ptr<const Chain> chain; ///< null: every packet passes
     std::string chain_name;             ///< under which it is counted
 };

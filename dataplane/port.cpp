@@ -4,12 +4,20 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
+#include <cstring>
+#include <fmt/ranges.h>
+#include <net/if.h>
 #include <rte_bus.h>
 #include <rte_dev.h>
 #include <rte_errno.h>
 #include <rte_ethdev.h>
 #include <rte_mbuf.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
+#include "bpf/base/unique_fd.h"
 #include "bpf/run/packet.h"
 #include "dataplane/eal.h"
 
@@ -26,24 +34,8 @@ std::string device_name(const std::string& device) {
     return short_pci ? "0000:" + name : name;
 }
 
-/// What xdplane has to know of a driver beyond rte_eth_dev_info.
-struct DriverTraits {
-    std::string_view driver;
-    /// Its device arguments say how many queues there are, and each gets packets from then on: one that
-    /// nobody reads loses them.
-    bool all_queues;
-};
-constexpr DriverTraits kDriverTraits[] = {
-    {"net_af_packet", true},
-    {"net_af_xdp", true},
-    {"net_pcap", true},
-};
-
-DriverTraits traits_of(const rte_eth_dev_info& info) {
-    const std::string_view name = info.driver_name != nullptr ? info.driver_name : "";
-    const auto* const found = std::ranges::find(kDriverTraits, name, &DriverTraits::driver);
-    return found != std::end(kDriverTraits) ? *found : DriverTraits{};
-}
+/// Ethernet's header and two VLAN tags.
+constexpr u32 kFrameOverhead = 14 + 2 * 4;
 
 /// With a key of one repeated 16-bit word, Toeplitz hashes do not mind which address is the source (Woo and
 /// Park, "Scalable TCP session monitoring with symmetric receive-side scaling").
@@ -70,9 +62,11 @@ Result<std::unique_ptr<Port>> Port::open(const PortSpec& spec, u32 workers) {
         if (const int error = rte_eth_dev_info_get(port->id_, &info); error != 0)
             return driver_failed(-error, "no device information");
         port->bus_device_ = info.device;
+        port->traits_ = traits_of(info.driver_name);
         if (auto ok = port->choose_queues(info, workers); !ok) return ok;
         if (auto ok = port->make_pool(); !ok) return ok;
         if (auto ok = port->configure(info); !ok) return ok;
+        if (auto ok = port->set_mtu(info.if_index); !ok) return ok;
         return port->set_up_queues();
     };
     if (auto ok = open(); !ok) return fail(ok.error(), fmt::format("port {}", spec.name));
@@ -97,7 +91,7 @@ Result<> Port::probe() {
 
 Result<> Port::choose_queues(const rte_eth_dev_info& info, u32 workers) {
     const u32 there = std::max<u32>(info.max_rx_queues, 1);
-    const bool all = traits_of(info).all_queues;
+    const bool all = traits_.all_queues;
     if (spec_.rx_queues > there)
         return fail(EINVAL, "rx_queues = {}, and the device has {}", spec_.rx_queues, there);
     if (all && spec_.rx_queues != 0 && spec_.rx_queues != there)
@@ -110,13 +104,37 @@ Result<> Port::choose_queues(const rte_eth_dev_info& info, u32 workers) {
     return {};
 }
 
+/// Bytes of a buffer behind the private headroom.
+Result<u16> Port::buffer_size() const {
+    const u32 frame = spec_.mtu + kFrameOverhead;
+    if (!traits_.page_buffers) {
+        if (spec_.mtu > kLargestMtu) return fail(EINVAL, "mtu = {} is more than {}", spec_.mtu, kLargestMtu);
+        const u32 room = std::max(kFrameSize, (frame + 1023) / 1024 * 1024);
+        return static_cast<u16>(RTE_PKTMBUF_HEADROOM + room);
+    }
+    const auto page = static_cast<u32>(sysconf(_SC_PAGESIZE));
+    u32 size = page;
+    const auto object = [&] {
+        return rte_mempool_calc_obj_size(sizeof(rte_mbuf) + kPrivateHeadroom + size, 0, nullptr);
+    };
+    while (object() > page) size -= RTE_CACHE_LINE_SIZE;
+    const u32 longest = size - RTE_PKTMBUF_HEADROOM - traits_.front;
+    if (frame > longest)
+        return fail(EINVAL, "mtu = {}: buffers of {} hold {} bytes", spec_.mtu, traits_.driver,
+                    longest - kFrameOverhead);
+    return static_cast<u16>(size);
+}
+
 Result<> Port::make_pool() {
-    constexpr u16 kRoom = RTE_PKTMBUF_HEADROOM + kFrameSize;
+    const auto size = buffer_size();
+    if (!size) return fail(size.error());
     const u32 buffers = kPoolPackets + rx_queues_ * std::max(kPoolPackets, 2 * spec_.rx_descriptors);
-    pool_ = rte_pktmbuf_pool_create(pool_name(id_).c_str(), buffers, kPoolCache, kPrivateHeadroom, kRoom,
+    pool_ = rte_pktmbuf_pool_create(pool_name(id_).c_str(), buffers, kPoolCache, kPrivateHeadroom, *size,
                                     rte_eth_dev_socket_id(id_));
     if (pool_ == nullptr)
-        return driver_failed(rte_errno, fmt::format("no memory for {} buffers of {} bytes", buffers, kRoom));
+        return driver_failed(rte_errno, fmt::format("no memory for {} buffers of {} bytes", buffers, *size));
+    if (traits_.page_buffers && pool_->nb_mem_chunks != 1)
+        return fail(ENOMEM, "no memory for {} buffers in one piece", buffers);
     return {};
 }
 
@@ -131,6 +149,7 @@ Result<> Port::configure(const rte_eth_dev_info& info) {
                                      .rss_key_len = static_cast<u8>(key.size()),
                                      .rss_hf = info.flow_type_rss_offloads & kSymmetricTypes};
     }
+    if (!traits_.own_mtu) conf.rxmode.mtu = spec_.mtu;
     configured_ = true;
     int error = rte_eth_dev_configure(id_, rx_queues_, tx_queues_, &conf);
     // Some drivers have their queues in pairs.
@@ -141,6 +160,29 @@ Result<> Port::configure(const rte_eth_dev_info& info) {
     }
     if (error != 0) return driver_failed(-error, "can not configure the device");
     return {};
+}
+
+/// `interface`: the kernel's number of it; 0: none.
+Result<> Port::set_mtu(u32 interface) const {
+    if (spec_.mtu == 0) return {};
+    if (!traits_.own_mtu) {
+        const int error = rte_eth_dev_set_mtu(id_, static_cast<u16>(spec_.mtu));
+        if (error == 0 || error == -ENOTSUP) return {}; // files and rings have none
+        return driver_failed(-error, fmt::format("can not set mtu = {}", spec_.mtu));
+    }
+    ifreq request{};
+    request.ifr_mtu = static_cast<int>(spec_.mtu);
+    const UniqueFd socket(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+    if (interface == 0 || if_indextoname(interface, request.ifr_name) == nullptr || !socket) return {};
+    if (ioctl(socket.get(), SIOCSIFMTU, &request) != 0)
+        return fail(errno, "can not set mtu = {}: {}", spec_.mtu, std::strerror(errno));
+    return {};
+}
+
+std::string Port::mac() const {
+    rte_ether_addr address{};
+    if (rte_eth_macaddr_get(id_, &address) != 0 || rte_is_zero_ether_addr(&address)) return {};
+    return fmt::format("{:02x}", fmt::join(address.addr_bytes, ":"));
 }
 
 Result<> Port::set_up_queues() {
@@ -196,7 +238,11 @@ void Port::stop() {
     probed_ = false;
 }
 
-u32 Port::buffers_missing() const { return pool_ == nullptr ? 0 : rte_mempool_in_use_count(pool_); }
+u32 Port::buffers_missing() const {
+    if (pool_ == nullptr) return 0;
+    const u32 out = rte_mempool_in_use_count(pool_);
+    return out - std::min(out, traits_.keeps * rx_queues_);
+}
 
 Port::~Port() {
     stop();

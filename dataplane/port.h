@@ -6,6 +6,7 @@
 
 #include "bpf/base/result.h"
 #include "bpf/base/types.h"
+#include "dataplane/driver_traits.h"
 
 struct rte_device;
 struct rte_eth_dev_info;
@@ -23,6 +24,7 @@ struct PortSpec {
                        ///< (--vdev) made, by its name
     u32 ifindex = 0;   ///< what programs see; 0: DPDK's port number plus 1
     u32 rx_queues = 0; ///< 0: as many as there are workers for, or as the device fills (see Port)
+    u32 mtu = 0;       ///< longest packet behind the Ethernet header; 0: the device's own
     u32 rx_descriptors = 1024;
     u32 tx_descriptors = 1024;
 
@@ -36,9 +38,12 @@ inline constexpr u32 kMostQueues = 256;
 /// again (twice its descriptors, if that is more). A buffer begins like a Linux XDP frame, with kHeadroom
 /// bytes in front of the packet: the first half of them is the mbuf's private area, because DPDK's own
 /// headroom is 128. Behind it there is room for a whole kFrameSize, so that frames of net_af_packet's
-/// framesz=4096 fit in one segment.
+/// framesz=4096 fit in one segment, or for a frame of PortSpec::mtu if that is longer. (Not so where the
+/// kernel takes no buffer larger than a page: DriverTraits::page_buffers.)
 inline constexpr u32 kPoolPackets = 4096;
 inline constexpr u32 kPrivateHeadroom = 128;
+/// Largest PortSpec::mtu.
+inline constexpr u32 kLargestMtu = 16384;
 
 /// What the device itself counts.
 struct DeviceCounters {
@@ -74,19 +79,25 @@ public:
     void stop();
     /// As of now, or of stop() after it. Zeros where the driver does not count (net_af_packet's missed).
     [[nodiscard]] DeviceCounters counters() const;
-    /// Buffers of this port's pool that nobody gave back. Meaningful after stop() of every port.
+    [[nodiscard]] std::string mac() const; ///< "02:00:00:00:00:01"; empty: the device has none
+    [[nodiscard]] u32 mtu() const { return spec_.mtu != 0 ? spec_.mtu : 1500; }
+    /// Buffers of this port's pool that nobody gave back, apart from those that the driver never does
+    /// (DriverTraits::keeps). Meaningful after stop() of every port.
     [[nodiscard]] u32 buffers_missing() const;
 
 private:
     explicit Port(PortSpec spec) : spec_(std::move(spec)) {}
     Result<> probe();
     Result<> choose_queues(const rte_eth_dev_info& info, u32 workers);
+    [[nodiscard]] Result<u16> buffer_size() const;
     Result<> make_pool();
     Result<> configure(const rte_eth_dev_info& info);
+    Result<> set_mtu(u32 interface) const;
     Result<> set_up_queues();
     void drain() const;
 
     PortSpec spec_;
+    DriverTraits traits_;
     u16 id_ = 0;
     u32 ifindex_ = 0;
     u16 rx_queues_ = 1;

@@ -35,17 +35,10 @@ u8* buffer_start(const rte_mbuf& mbuf) {
 
 /// Describes a received mbuf to programs. False if it can not be one: several segments, or too little
 /// headroom.
-bool fill(XdpBuff& packet, rte_mbuf& mbuf, u32 ifindex, u32 queue, QueueStats& stats) {
+bool fill(XdpBuff& packet, rte_mbuf& mbuf, u32 ifindex, u32 queue) {
     u8* data = rte_pktmbuf_mtod(&mbuf, u8*);
     u8* start = buffer_start(mbuf);
-    if (mbuf.nb_segs != 1) {
-        stats.drops[static_cast<u32>(Drop::segments)].add(1);
-        return false;
-    }
-    if (data < start + kFrameHeader) {
-        stats.drops[static_cast<u32>(Drop::no_room)].add(1);
-        return false;
-    }
+    if (mbuf.nb_segs != 1 || data < start + kFrameHeader) return false;
     // The first cache line field by field; the second in one go, which is 4 stores where `XdpBuff{}` is a
     // `rep stos`, at 8 ns per packet.
     packet.data = data;
@@ -125,15 +118,16 @@ private:
         u64 bytes = 0;
         for (u32 i = 0; i < received; ++i) {
             bytes += mbufs[i]->pkt_len;
-            if (fill(burst_.packets[burst_.count], *mbufs[i], queue.ifindex, queue.queue, *queue.stats))
+            if (fill(burst_.packets[burst_.count], *mbufs[i], queue.ifindex, queue.queue))
                 burst_.packets[burst_.count++].index = next_index_++;
             else
-                dead_[dead_count_++] = mbufs[i];
+                take_awkward(*mbufs[i], queue);
         }
         queue.stats->rx_packets.add(received);
         queue.stats->rx_bytes.add(bytes);
         queue.stats->bursts.add(1);
 
+        t_run.mtu = queue.mtu;
         if (queue.chain)
             queue.chain->judge(burst_, verdicts_, *queue.chain_stats);
         else
@@ -143,6 +137,25 @@ private:
         rte_pktmbuf_free_bulk(dead_.data(), dead_count_);
         return received;
     }
+
+    /// A packet that programs can not work on where it is: one in several segments is copied into one.
+    [[gnu::noinline]] void take_awkward(rte_mbuf& mbuf, const QueuePlan& queue) {
+        if (mbuf.nb_segs == 1) return bury(mbuf, Drop::no_room, queue);
+        if (mbuf.pkt_len + RTE_PKTMBUF_HEADROOM > rte_pktmbuf_data_room_size(queue.pool))
+            return bury(mbuf, Drop::segments, queue);
+        rte_mbuf* flat = rte_pktmbuf_alloc(queue.pool);
+        if (flat == nullptr) return bury(mbuf, Drop::no_copy, queue);
+        for (const rte_mbuf* segment = &mbuf; segment != nullptr; segment = segment->next)
+            std::memcpy(rte_pktmbuf_append(flat, segment->data_len), rte_pktmbuf_mtod(segment, const u8*),
+                        segment->data_len);
+        forget(mbuf);
+        if (!fill(burst_.packets[burst_.count], *flat, queue.ifindex, queue.queue))
+            return bury(*flat, Drop::no_room, queue);
+        burst_.packets[burst_.count++].index = next_index_++;
+    }
+
+    /// Why fill() failed.
+    static Drop unfit(const rte_mbuf& mbuf) { return mbuf.nb_segs != 1 ? Drop::segments : Drop::no_room; }
 
     /// Every packet into the outbox of its target, or among the dead with a reason.
     void sort(const QueuePlan& queue, const std::vector<TxTarget>& targets) {
@@ -203,7 +216,7 @@ private:
         const DevMap* map = DevMap::by_number(to.map);
         const bool not_back = (to.flags & BPF_F_EXCLUDE_INGRESS) != 0;
         take_back(packet, mbuf);
-        if (!fill(packet, mbuf, queue.ifindex, queue.queue, *queue.stats)) return forget(mbuf);
+        if (!fill(packet, mbuf, queue.ifindex, queue.queue)) return bury(mbuf, unfit(mbuf), queue);
         const DevTarget* last = nullptr;
         if (map != nullptr)
             map->for_each_target([&](const DevTarget& target) {
@@ -221,7 +234,7 @@ private:
         rte_mbuf* copy = rte_pktmbuf_copy(&mbuf, mbuf.pool, 0, ~u32{0});
         if (copy == nullptr) return queue.stats->drops[static_cast<u32>(Drop::no_copy)].add(1);
         XdpBuff packet;
-        if (!fill(packet, *copy, queue.ifindex, queue.queue, *queue.stats)) return forget(*copy);
+        if (!fill(packet, *copy, queue.ifindex, queue.queue)) return bury(*copy, unfit(*copy), queue);
         leave(target, packet, *copy, queue, targets);
     }
 

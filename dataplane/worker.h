@@ -10,6 +10,10 @@
 #include "dataplane/chain.h"
 #include "dataplane/counter.h"
 
+struct rte_mbuf;
+struct rte_mempool;
+struct rte_ring;
+
 /// Workers: one per core, each in an endless loop over the queues that its generation gives it.
 namespace xdplane {
 
@@ -37,11 +41,11 @@ inline constexpr std::array<DropReason, kDrops> kDropReasons{{
     {"no_peer", "passed, and the port has no peer"},
     {"no_such_port", "redirected to no port"},
     {"tx_full", "transmit queue full"},
-    {"segments", "in several segments"},
+    {"segments", "in several segments, and too long for one"},
     {"no_headroom", "no headroom"},
     {"cpu_map", "redirected to a CPU of a cpumap"},
     {"xsk_map", "redirected to a socket of an xskmap"},
-    {"no_copy", "no buffer for a copy to another port"},
+    {"no_copy", "no buffer for a copy"},
 }};
 
 /// What one worker sent on one port. Written by the worker alone.
@@ -85,6 +89,8 @@ struct QueuePlan {
     u16 port = 0;
     u16 queue = 0;
     u32 ifindex = 0;
+    u32 mtu = 1500;                     ///< what bpf_check_mtu knows
+    rte_mempool* pool = nullptr;        ///< the port's
     std::shared_ptr<const Chain> chain; ///< null: every packet passes
     ChainStats* chain_stats = nullptr;  ///< written by the worker alone
     QueueStats* stats = nullptr;

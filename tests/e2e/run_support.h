@@ -110,11 +110,11 @@ protected:
     /// Runs `traffic` while the data plane runs, then stops it.
     json while_running(const std::string& text, const std::function<void()>& traffic,
                        const std::vector<std::string>& options = {}) {
-        Process process(net_->in("middle", command(text, with({"--duration", "30"}, options))));
-        if (!process.says("running")) throw std::runtime_error(process.wait().err);
+        Process process(net_->in("middle", command(text, with({"--duration", "300"}, options))));
+        if (!process.says("running", 60s)) throw std::runtime_error(process.wait().err);
         traffic();
         process.signal(SIGTERM);
-        return check(process.wait(10s));
+        return check(process.wait(60s));
     }
     static std::string left(const std::string& peer, const std::string& chain = "") {
         return port("left", "net_af_packet0,iface=left0", peer, chain);
