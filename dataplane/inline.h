@@ -39,6 +39,7 @@ struct PortReport {
     u64 rx_packets = 0;
     u64 rx_bytes = 0;
     u64 forwarded = 0;  ///< of the packets that came in here: handed to some port's transmit queue
+    u64 handed = 0;     ///< of the packets that came in here: to the worker of a cpumap's CPU
     u64 copies = 0;     ///< of the packets that came in here, for BPF_F_BROADCAST: all but one per packet
     u64 tx_packets = 0; ///< handed to this port's transmit queues, wherever they came in
     u64 tx_bytes = 0;
@@ -51,8 +52,9 @@ struct WorkerReport {
     u32 cpu = 0; ///< it is pinned to
     u64 rounds = 0;
     u64 bursts = 0;
-    u64 packets = 0;
-    double cycles_per_packet = 0; ///< of the timestamp counter, receiving and sending included
+    u64 packets = 0;              ///< received on its queues
+    u64 arrivals = 0;             ///< handed over to it by a cpumap
+    double cycles_per_packet = 0; ///< of both, by the timestamp counter, receiving and sending included
     double busy = 0;              ///< share of its time, 0 to 1, in rounds that brought packets
 
     [[nodiscard]] double packets_per_burst() const {
@@ -91,6 +93,7 @@ private:
         PortSpec spec;
         std::unique_ptr<Port> port;
         std::unique_ptr<QueueStats[]> stats;       ///< by receive queue
+        std::unique_ptr<QueueStats[]> handed;      ///< by worker: of what others received here for it
         std::unique_ptr<TxStats[]> tx_stats;       ///< by worker
         std::unique_ptr<std::atomic_flag> tx_lock; ///< where workers share a transmit queue
         u32 first_worker = 0;                      ///< reads queue 0; the next ones the next queues
@@ -115,6 +118,8 @@ private:
 
     Inline() = default;
     [[nodiscard]] Result<> check_ifindexes() const;
+    Result<> make_inboxes(u32 workers);
+    void empty_inboxes();
     u32 assign_workers(const std::vector<InlinePort>& ports, u32 workers);
     [[nodiscard]] std::unique_ptr<Live> make_live(std::vector<InlinePort> ports, u32 workers);
     [[nodiscard]] Result<> wait_for(u64 stamp) const;

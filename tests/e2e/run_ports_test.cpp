@@ -330,5 +330,38 @@ TEST_P(RunLink, DownAndUpUnderLoad) {
 INSTANTIATE_TEST_SUITE_P(Devices, RunLink, testing::Values("net_af_packet", "net_af_xdp"),
                          [](const auto& device) { return std::string(device.param); });
 
+TEST_F(RunPorts, CpuMapSpreadsOneQueueOverTwoWorkers) {
+    std::vector<int> cpus;
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    ASSERT_EQ(sched_getaffinity(0, sizeof set, &set), 0);
+    for (int cpu = 0; cpu < 256; ++cpu)
+        if (CPU_ISSET(cpu, &set)) cpus.push_back(cpu);
+    if (cpus.size() < 2) GTEST_SKIP() << "this process has one CPU";
+    // Two workers are on the last two.
+    const int first = cpus[cpus.size() - 2];
+    const int second = cpus.back();
+    std::ofstream(scratch_.file("cpus.json"))
+        << fmt::format("[{{\"key\": {}, \"value\": 192}}, {{\"key\": {}, \"value\": 192}}]", first, second);
+    std::ofstream(scratch_.file("which.json"))
+        << fmt::format("[{{\"key\": 0, \"value\": {}}}, {{\"key\": 1, \"value\": {}}}]", first, second);
+    const json report =
+        while_running(left("right", "to_cpus") + right("left", "to_cpus") +
+                          port("idle", "net_ring0", "idle") + chain("to_cpus", {test_program("to_cpus")}) +
+                          "maps = { cpus = \"cpus.json\", which = \"which.json\" }\n",
+                      [&] {
+                          EXPECT_TRUE(net_->ping("10.9.0.2", 3, 30));
+                          exchange(16, 10);
+                      },
+                      {"--workers", "2"});
+    ASSERT_EQ(report["workers"], 2);
+    for (u32 i = 0; i < 2; ++i) {
+        const json& port = report["ports"][i];
+        EXPECT_EQ(port["handed"], port["rx_packets"]);
+        EXPECT_EQ(port["forwarded"], port["rx_packets"]);
+        EXPECT_GE(port["handed"], 163);
+    }
+}
+
 } // namespace
 } // namespace xdplane
