@@ -33,9 +33,11 @@ constexpr std::string_view kUsageLine = "xdplane run --config FILE [OPTION...] [
 constexpr std::string_view kAbout =
     "Filters packets between ports until SIGINT or SIGTERM, then stops cleanly and prints a table.\n"
     "The configuration names the ports (any DPDK network device), the chain of programs in front of\n"
-    "each, and the peer that passed packets go out on. XDP_TX sends back, XDP_REDIRECT to the port with\n"
-    "that ifindex; what is dropped is counted by reason. SIGHUP, or `xdplane ctl reload`, reads the\n"
-    "configuration again and goes over to it without losing a packet; if it is wrong, the old one goes on.";
+    "each, and the peer that passed packets go out on, or pass = \"host\" for this machine's own network\n"
+    "stack. XDP_TX sends back, XDP_REDIRECT to the port with that ifindex or to another CPU; what is "
+    "dropped\n"
+    "is counted by reason. SIGHUP, or `xdplane ctl reload`, reads the configuration again and goes over to\n"
+    "it without losing a packet; if it is wrong, the old one goes on.";
 constexpr std::string_view kExamples =
     "Huge pages are used where some are free. What stands behind -- goes to DPDK's EAL.\n"
     "\nExamples:\n"
@@ -82,7 +84,7 @@ bool parse(Strings words, RunOptions& run) {
         ("run-ahead", po::value(&run.run_ahead)->default_value("auto"),
          "fetch what lookups will need ahead of each burst: on, off or auto") //
         ("workers", po::value(&run.workers),
-         "cores to filter on, at most; a port and its peer stay on one")  //
+         "cores to filter on, at most; each has queues of the ports")     //
         ("duration", po::value<double>(), "stop after that many seconds") //
         ("until-idle", po::value<double>(),
          "stop when nothing has come in for that many seconds, as at the end of a capture") //
