@@ -10,6 +10,8 @@
 #include <cstring>
 #include <list>
 #include <sys/socket.h>
+#include <sys/syscall.h>
+#include <thread>
 #include <unistd.h>
 
 #include "bpf/remote/served_call.h"
@@ -29,8 +31,23 @@ constexpr std::size_t kChunk = 256 * 1024;
 /// Bytes and fds of one recvmsg(2). `size` is 0 at the end, negative with errno.
 struct Received {
     ssize_t size;
-    bool cut_off = false; ///< there were more fds
+    bool bad_fds = false; ///< too many, or such as no client of ours sends
 };
+
+/// Closes what no object is behind, on a thread of its own: close(2) waits for whoever is behind a file. So
+/// many may wait at once; what comes on top of them stays open.
+void close_elsewhere(std::vector<int> fds) {
+    constexpr u32 kMostThreads = 64;
+    static std::atomic<u32> threads{0};
+    if (threads.fetch_add(1) >= kMostThreads) {
+        --threads;
+        return;
+    }
+    std::thread([fds = std::move(fds)] {
+        for (const int fd : fds) ::syscall(SYS_close, fd);
+        --threads;
+    }).detach();
+}
 
 Received receive(int socket, void* to, std::size_t room, std::vector<ReceivedFd>& fds) {
     alignas(cmsghdr) std::array<char, CMSG_SPACE((kMaxFds + 3) * sizeof(int))> control;
@@ -42,15 +59,21 @@ Received receive(int socket, void* to, std::size_t room, std::vector<ReceivedFd>
     message.msg_controllen = control.size();
     const ssize_t size = ::recvmsg(socket, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
     if (size < 0) return {size};
+    std::vector<int> strangers;
     for (cmsghdr* part = CMSG_FIRSTHDR(&message); part != nullptr; part = CMSG_NXTHDR(&message, part)) {
         if (part->cmsg_level != SOL_SOCKET || part->cmsg_type != SCM_RIGHTS) continue;
         for (std::size_t at = 0; CMSG_LEN(at + sizeof(int)) <= part->cmsg_len; at += sizeof(int)) {
             int fd;
             std::memcpy(&fd, CMSG_DATA(part) + at, sizeof fd);
-            fds.emplace_back(fd);
+            if (remote::is_memory(fd))
+                fds.emplace_back(fd);
+            else
+                strangers.push_back(fd);
         }
     }
-    return {size, (message.msg_flags & MSG_CTRUNC) != 0};
+    const bool bad = !strangers.empty() || (message.msg_flags & MSG_CTRUNC) != 0;
+    if (!strangers.empty()) close_elsewhere(std::move(strangers));
+    return {size, bad};
 }
 
 ssize_t send(int socket, const void* from, std::size_t size, int fd) {
@@ -109,7 +132,7 @@ struct BpfServer::State : std::enable_shared_from_this<State> {
             u8* const to = head ? reinterpret_cast<u8*>(&header) + got : &body[got - sizeof header];
             const Received received = receive(socket.native_handle(), to, room, fds);
             if (received.size < 0 && (errno == EAGAIN || errno == EINTR)) return read();
-            if (received.size <= 0 || received.cut_off || fds.size() > kMaxFds) return close();
+            if (received.size <= 0 || received.bad_fds || fds.size() > kMaxFds) return close();
             if (got == 0) expect_soon();
             got += static_cast<std::size_t>(received.size);
             if (got >= sizeof header) body.resize(got - sizeof header);

@@ -8,7 +8,6 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
-#include <deque>
 #include <fcntl.h>
 #include <new>
 #include <pthread.h>
@@ -21,96 +20,11 @@
 
 #include "bpf/base/unique_fd.h"
 #include "bpf/remote/call_table.h"
+#include "bpf/remote/gatherer.h"
 #include "bpf/remote/user_memory.h"
 
 namespace xdplane::remote {
 namespace {
-
-/// A request, put together along the walk.
-class Gatherer final : public CallWalker {
-public:
-    void fd(u8* field) override { slots_.push_back(slot_of(field)); }
-    Shape shape(i32 fd) override {
-        ShapeCall call{.fd = static_cast<u32>(fd), .shape = {}};
-        (void)forward(kGetShape, &call, sizeof call);
-        return call.shape;
-    }
-    u8* memory(const Pointer& pointer, u8* field, u64 size) override {
-        u64 address;
-        std::memcpy(&address, field, sizeof address);
-        size_ += size;
-        if (size_ > kMaxMessage) return fail(E2BIG);
-        std::vector<u8> bytes(size + 1);
-        const std::size_t there = read_memory(address, {bytes.data(), size});
-        bytes.resize(size);
-        if (pointer.extent == Extent::text || pointer.extent == Extent::path) {
-            if (!keep_text(bytes, there, pointer)) return nullptr;
-        } else if (there < size && !pointer.out) {
-            if (pointer.extent == Extent::fds) return fail(EFAULT);
-            // Null: whatever else is wrong with the call is told first, as on Linux.
-            std::memset(field, 0, sizeof address);
-            faulted = true;
-            return fail(0);
-        }
-        // What is not there to be read, of memory that is only written, may never be needed.
-        bytes.reserve(1); // an address, also of nothing
-        return add(address, std::move(bytes));
-    }
-    void set_size(u8*, u32) override {}
-    int error() const override { return error_; }
-
-    u8* add(u64 address, std::vector<u8> bytes) {
-        addresses.push_back(address);
-        pieces.push_back(std::move(bytes));
-        return pieces.back().data();
-    }
-    [[nodiscard]] const std::vector<i32>& slots() const { return slots_; }
-    [[nodiscard]] const std::vector<int>& fds() const { return fds_; }
-
-    std::vector<u64> addresses;         ///< where the pieces are
-    std::deque<std::vector<u8>> pieces; ///< the attributes are the first
-    bool faulted = false;               ///< a pointer was made null that was not
-
-private:
-    u8* fail(int code) {
-        error_ = code;
-        return nullptr;
-    }
-    bool keep_text(std::vector<u8>& bytes, std::size_t there, const Pointer& pointer) {
-        const auto end = std::find(bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(there), u8{0});
-        const auto length = static_cast<std::size_t>(end - bytes.begin());
-        if (length == there && there < bytes.size()) return fail(EFAULT) != nullptr;
-        std::string text(bytes.begin(), end);
-        if (pointer.extent == Extent::path) {
-            if (length == bytes.size()) return fail(ENAMETOOLONG) != nullptr;
-            if (text.empty()) return fail(ENOENT) != nullptr;
-            text = absolute_path(text);
-            if (text.size() >= pointer.size) return fail(ENAMETOOLONG) != nullptr;
-        }
-        text.resize(std::min<std::size_t>(text.size(), pointer.size - 1)); // licences are cut, as Linux does
-        bytes.assign(text.begin(), text.end());
-        bytes.push_back(0);
-        return true;
-    }
-    i32 slot_of(const u8* field) {
-        i32 fd;
-        std::memcpy(&fd, field, sizeof fd);
-        if (fd < 0) return kUntouched;
-        const int before = errno;
-        const bool open = ::fcntl(fd, F_GETFD) >= 0;
-        const bool memory = open && ::fcntl(fd, F_GET_SEALS) >= 0;
-        errno = before;
-        if (!memory) return fd == 0 ? kUntouched : open ? kStranger : kClosed;
-        const auto known = std::find(fds_.begin(), fds_.end(), fd);
-        if (known == fds_.end()) fds_.push_back(fd);
-        return static_cast<i32>(std::find(fds_.begin(), fds_.end(), fd) - fds_.begin());
-    }
-
-    std::vector<i32> slots_;
-    std::vector<int> fds_;
-    u64 size_ = 0;
-    int error_ = 0;
-};
 
 /// The connection, with the lock that serialises calls.
 class Connection {
@@ -177,6 +91,7 @@ private:
         ::fstat(fd_, &st);
         inode_ = st.st_ino;
         process_ = ::getpid();
+        ++g_connections;
         return 0;
     }
 

@@ -105,7 +105,9 @@ public:
     }
 
 private:
-    [[nodiscard]] i32 object(u32 slot) const { return fds_[slot].is_memory() ? fds_[slot].get() : stranger_; }
+    [[nodiscard]] i32 object(u32 slot) const {
+        return is_memory(fds_[slot].get()) ? fds_[slot].get() : stranger_;
+    }
 
     std::span<const i32> slots_;
     std::span<const u8> body_;
@@ -263,7 +265,7 @@ ReceivedFd::~ReceivedFd() {
     if (fd_ >= 0) close_object_fd(fd_);
 }
 
-bool ReceivedFd::is_memory() const { return fd_ >= 0 && ::fcntl(fd_, F_GET_SEALS) >= 0; }
+bool is_memory(int fd) { return fd >= 0 && ::fcntl(fd, F_GET_SEALS) >= 0; }
 
 Result<Reply> serve_call(const RequestHeader& header, std::span<const u8> body,
                          std::span<const ReceivedFd> fds, Handles& handles) {

@@ -17,6 +17,10 @@ struct Reply {
     UniqueFd fd;           ///< to travel beside them; may be none
 };
 
+/// False for what no object can be behind: not to be touched, as even fstat(2) and close(2) may wait for
+/// whoever is behind it.
+[[nodiscard]] bool is_memory(int fd);
+
 /// An fd that a client sent; closed like every fd that may name an object. Its number means nothing outside.
 class ReceivedFd {
 public:
@@ -28,9 +32,6 @@ public:
     }
     ~ReceivedFd();
     [[nodiscard]] int get() const { return fd_; }
-    /// False for what no object can be behind: not to be touched, as even fstat(2) and close(2) may wait for
-    /// whoever is behind it.
-    [[nodiscard]] bool is_memory() const;
 
 private:
     int fd_;

@@ -2,8 +2,10 @@
 // Copyright (c) 2026, the xdplane authors
 #pragma once
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
 #include <cstdlib>
 #include <filesystem>
+#include <future>
 #include <gtest/gtest.h>
 #include <string>
 #include <thread>
@@ -36,6 +38,10 @@ public:
     ServerThread(const ServerThread&) = delete;
     ServerThread& operator=(const ServerThread&) = delete;
     [[nodiscard]] std::string path() const { return directory_ + "/bpf"; }
+    /// Does nothing until the promise is kept.
+    void wait_for(std::promise<void>& promise) {
+        boost::asio::post(io_, [future = promise.get_future().share()] { future.wait(); });
+    }
 
 private:
     std::string directory_;

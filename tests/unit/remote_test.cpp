@@ -6,13 +6,17 @@
 #include <chrono>
 #include <csignal>
 #include <cstring>
+#include <fcntl.h>
 #include <functional>
 #include <linux/bpf.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <random>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <vector>
@@ -379,26 +383,33 @@ TEST_F(Remote, TheNextClientIsToldThatThereAreTooMany) {
     EXPECT_TRUE(soon([] { return UniqueFd(static_cast<int>(make_map())).get() >= 0; }));
 }
 
-TEST_F(Remote, TooManyHandlesAreRefused) {
+TEST(Handles, AreCountedAndComeBack) {
+    constexpr rlim_t kWanted = Handles::kMaxHandles + 512;
     rlimit limit{};
     getrlimit(RLIMIT_NOFILE, &limit);
-    const rlimit more{.rlim_cur = std::min<rlim_t>(limit.rlim_max, Handles::kMaxHandles + 512),
-                      .rlim_max = limit.rlim_max};
-    if (more.rlim_cur < Handles::kMaxHandles + 512) GTEST_SKIP() << "only " << limit.rlim_max << " fds";
+    if (limit.rlim_max < kWanted) GTEST_SKIP() << "only " << limit.rlim_max << " fds";
+    const rlimit more{.rlim_cur = kWanted, .rlim_max = limit.rlim_max};
     setrlimit(RLIMIT_NOFILE, &more);
-    const UniqueFd map(static_cast<int>(make_map()));
-    auto attr = zero_attr();
-    attr.map_id = id_of(map.get());
-    std::vector<UniqueFd> handles;
-    long result = 0;
-    while (result >= 0 && handles.size() < Handles::kMaxHandles) {
-        result = forward(BPF_MAP_GET_FD_BY_ID, &attr, sizeof attr);
-        if (result >= 0) handles.emplace_back(static_cast<int>(result));
+    auto made = Handles::make();
+    ASSERT_TRUE(made);
+    Handles& handles = **made;
+    auto map = create_map({.type = BPF_MAP_TYPE_ARRAY, .key_size = 4, .value_size = 4, .max_entries = 1});
+    ASSERT_TRUE(map);
+    const std::weak_ptr<Map> watched = *map;
+    std::vector<UniqueFd> fds;
+    int result = 0;
+    while (result >= 0 && fds.size() <= Handles::kMaxHandles) {
+        result = handles.open(*map, O_RDWR);
+        if (result >= 0) fds.emplace_back(result);
     }
     EXPECT_EQ(result, -EMFILE);
-    EXPECT_EQ(handles.size() + 1, Handles::kMaxHandles);
-    handles.clear();
-    EXPECT_GE(UniqueFd(static_cast<int>(forward(BPF_MAP_GET_FD_BY_ID, &attr, sizeof attr))).get(), 0);
+    EXPECT_EQ(fds.size(), Handles::kMaxHandles);
+    map->reset();
+    EXPECT_FALSE(watched.expired());
+    fds.clear();
+    handles.collect();
+    EXPECT_EQ(handles.size(), 0U);
+    EXPECT_TRUE(watched.expired());
     setrlimit(RLIMIT_NOFILE, &limit);
 }
 
@@ -439,6 +450,62 @@ TEST_F(Remote, CallsBeyondTheLimitAreRefused) {
         for (const u32 command : {BPF_MAP_LOOKUP_ELEM, BPF_PROG_TEST_RUN, BPF_OBJ_GET_INFO_BY_FD,
                                   BPF_PROG_LOAD, BPF_BTF_LOAD, BPF_MAP_LOOKUP_BATCH, BPF_OBJ_PIN})
             EXPECT_LT(forward(command, &attr, size), 0);
+    }
+}
+
+TEST_F(Remote, TooManyFdsAreRefused) {
+    auto create = zero_attr();
+    create.map_type = BPF_MAP_TYPE_PROG_ARRAY;
+    create.key_size = create.value_size = 4;
+    create.max_entries = 1024;
+    const UniqueFd array(static_cast<int>(forward(BPF_MAP_CREATE, &create, sizeof create)));
+    ASSERT_GE(array.get(), 0);
+    std::vector<UniqueFd> copies;
+    std::vector<int> values;
+    for (u32 i = 0; i < kMaxFds; ++i) {
+        copies.emplace_back(dup(array.get()));
+        values.push_back(copies.back().get());
+    }
+    const std::vector<u32> keys(values.size());
+    auto attr = zero_attr();
+    attr.batch.map_fd = static_cast<u32>(array.get());
+    attr.batch.keys = address(keys.data());
+    attr.batch.values = address(values.data());
+    attr.batch.count = kMaxFds;
+    EXPECT_EQ(forward(BPF_MAP_UPDATE_BATCH, &attr, sizeof attr), -E2BIG) << "with the map's own one more";
+    attr.batch.count = kMaxFds - 1;
+    EXPECT_EQ(forward(BPF_MAP_UPDATE_BATCH, &attr, sizeof attr), -524) << "an array has no batches";
+}
+
+/// Whoever sends a socket whose close(2) waits 10 minutes for its other end is hung up on; nobody else waits.
+TEST_F(Remote, FdsThatAreSlowToCloseKeepNobodyWaiting) {
+    for (int round = 0; round < 4; ++round) {
+        const UniqueFd listener(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+        sockaddr_in here{
+            .sin_family = AF_INET, .sin_port = 0, .sin_addr = {htonl(INADDR_LOOPBACK)}, .sin_zero = {}};
+        socklen_t size = sizeof here;
+        if (bind(listener.get(), reinterpret_cast<sockaddr*>(&here), size) != 0 ||
+            listen(listener.get(), 1) != 0 ||
+            getsockname(listener.get(), reinterpret_cast<sockaddr*>(&here), &size) != 0)
+            GTEST_SKIP() << "no loopback device";
+        UniqueFd slow(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+        if (::connect(slow.get(), reinterpret_cast<sockaddr*>(&here), size) != 0)
+            GTEST_SKIP() << "no loopback device";
+        // More than its other end takes.
+        const linger patience{.l_onoff = 1, .l_linger = 600};
+        setsockopt(slow.get(), SOL_SOCKET, SO_LINGER, &patience, sizeof patience);
+        const std::vector<char> much(1 << 20);
+        while (::send(slow.get(), much.data(), much.size(), MSG_DONTWAIT | MSG_NOSIGNAL) > 0) {
+        }
+        const RawClient client(server_.path());
+        const RequestHeader header = header_of(BPF_MAP_GET_NEXT_ID, 0, 0);
+        std::promise<void> go;
+        server_.wait_for(go);
+        client.send_fds(&header, sizeof header, {slow.get()});
+        slow = UniqueFd(); // now the server's is the last one
+        go.set_value();
+        EXPECT_TRUE(client.closed());
+        EXPECT_GE(UniqueFd(static_cast<int>(make_map())).get(), 0);
     }
 }
 
