@@ -39,10 +39,11 @@ struct JitBackend {
 class CodeMemory {
 public:
     static Result<CodeMemory> seal(const MachineCode& code);
-    [[nodiscard]] std::span<const u8> bytes() const { return {mapping_.data(), size_}; }
+    [[nodiscard]] std::span<const u8> bytes() const { return {mapping_.data() + begin_, size_}; }
 
 private:
     Mapping mapping_;
+    std::size_t begin_ = 0;
     std::size_t size_ = 0;
 };
 

@@ -3,7 +3,10 @@
 #include "bpf/jit/run_ahead.h"
 
 #include <algorithm>
+#include <vector>
 
+#include "bpf/base/ticks.h"
+#include "bpf/jit/ahead_trial.h"
 #include "bpf/maps/run_ahead.h"
 
 namespace xdplane {
@@ -22,7 +25,8 @@ public:
         : program_(std::move(program)),
           slice_(std::move(slice)),
           sites_(lowered.ahead_sites()),
-          leaves_(lowered.tail_calls()) {
+          leaves_(lowered.tail_calls()),
+          cpus_(num_possible_cpus()) {
         entry = program_->entry;
         entry.run_burst = run_burst; // `run` stays: compiled code does not look at the Entry
         entry.engine_data = this;
@@ -35,9 +39,27 @@ private:
     }
     static void run_burst(const Entry* entry, XdpBuff* packets, u32 count, RunContext* context) noexcept {
         const AheadExecutable& own = self(entry);
-        if (count >= kLeastPackets && run_ahead_mode() != RunAhead::off) own.prepare(packets, count, context);
         const Entry& program = own.program_->entry;
+        const RunAhead mode = run_ahead_mode();
+        const u32 first = count >= kLeastPackets && mode != RunAhead::off ? own.first_pass() : kAheadPasses;
+        if (first == kAheadPasses || t_run.cpu >= own.cpus_.size())
+            return program.run_burst(&program, packets, count, context);
+        Cpu& cpu = own.cpus_[t_run.cpu];
+        if (mode == RunAhead::on) {
+            own.prepare(first, packets, count, context);
+            return program.run_burst(&program, packets, count, context);
+        }
+        if (cpu.bursts_off != 0) {
+            --cpu.bursts_off;
+            return program.run_burst(&program, packets, count, context);
+        }
+        const bool trying = cpu.trial.trying();
+        const u64 begin = trying ? cpu_ticks() : 0;
+        if (cpu.trial.ahead() && !own.prepare(first, packets, count, context) && own.leaves_)
+            cpu.bursts_off = kBurstsOff;
         program.run_burst(&program, packets, count, context);
+        if (trying) cpu.trial.measured(cpu_ticks() - begin, count);
+        cpu.trial.next();
     }
 
     /// The first pass that has something to fetch; kAheadPasses if none has.
@@ -48,9 +70,8 @@ private:
         return first;
     }
 
-    void prepare(XdpBuff* packets, u32 count, RunContext* context) const noexcept {
-        const u32 first = first_pass();
-        if (first == kAheadPasses || (leaves_ && sits_out())) return;
+    /// Returns whether there was something to fetch.
+    bool prepare(u32 first, XdpBuff* packets, u32 count, RunContext* context) const noexcept {
         Ahead ahead;
         bool fetched = false;
         t_run.ahead = &ahead; // where ahead_visit() looks, whatever context the caller has
@@ -62,20 +83,20 @@ private:
             fetched |= ahead.fetch();
         } while (ahead.more && ++pass < kAheadPasses);
         t_run.ahead = nullptr;
-        if (leaves_ && !fetched) bursts_off_.store(kBurstsOff, std::memory_order_relaxed);
+        return fetched;
     }
 
-    [[nodiscard]] bool sits_out() const noexcept {
-        const u32 off = bursts_off_.load(std::memory_order_relaxed);
-        if (off != 0) bursts_off_.store(off - 1, std::memory_order_relaxed);
-        return off != 0 && run_ahead_mode() == RunAhead::automatic;
-    }
+    /// What the worker of one CPU knows. Written by it alone.
+    struct Cpu {
+        AheadTrial trial;
+        u32 bursts_off = 0;
+    };
 
     std::unique_ptr<Executable> program_;
     std::unique_ptr<Executable> slice_;
     std::shared_ptr<const std::vector<AheadSite>> sites_;
-    bool leaves_;                            ///< by tail calls: what they lead to is not known
-    mutable std::atomic<u32> bursts_off_{0}; ///< of all workers: an estimate, written by any
+    bool leaves_; ///< by tail calls: what they lead to is not known
+    mutable std::vector<Cpu> cpus_;
 };
 
 } // namespace

@@ -26,8 +26,11 @@ constexpr u64 kBytesPerEntry = 52;
 
 /// lookup() in steps.
 struct LpmTrie::Descent {
-    const LpmNode* node; ///< null: the result's number is next
-    const LpmNode* best;
+    enum class Next : u8 { front, node, result };
+    Next next;
+    const LpmNode* node;
+    const LpmNode* best; ///< null: `element` is the best
+    u32 element;
     u32 rank;
     u32 at;
     u32 length;
@@ -39,47 +42,30 @@ u64 LpmTrie::footprint() const noexcept {
 }
 
 bool LpmTrie::go_on(Descent& descent) const noexcept {
-    if (descent.node == nullptr) {
+    if (descent.next == Descent::Next::result) {
         __builtin_prefetch(value_of(result(*descent.best, descent.rank)));
         return false;
     }
     const LpmBits bits(descent.data, std::min(data_size_, kDataBytes));
-    const LpmNode& node = *descent.node;
-    const u32 left = descent.length - descent.at;
     const LpmNode* next = nullptr;
-    if ((node.internal & LpmNodeValue::kSkip) != 0) {
-        const u32 chunks = skip_chunks(node);
-        if (left >= chunks * kChunkBits && skip_matches(node, bits, descent.at, chunks) == chunks) {
-            descent.at += chunks * kChunkBits;
-            next = block(node.base.load(std::memory_order_acquire));
-        }
+    if (descent.next == Descent::Next::front) {
+        const Start start = begin(bits, descent.length);
+        descent.element = start.element;
+        descent.at = start.at;
+        next = start.node;
     } else {
-        const u32 chunk = bits.chunk(descent.at);
-        const u64 one = u64{1} << chunk;
-        const bool leaf = left >= kChunkBits && (node.leaves & one) != 0;
-        u64 inside = node.internal & kLpmAncestors[chunk];
-        if (left < kChunkBits) inside &= lpm_no_longer_than(left);
-        if (leaf) {
-            descent.best = &node;
-            descent.rank =
-                static_cast<u32>(std::popcount(node.internal) + std::popcount(node.leaves & (one - 1)));
-        } else if (inside != 0) {
-            descent.best = &node;
-            descent.rank = static_cast<u32>(
-                std::popcount(node.internal & lpm_below(63 - static_cast<u32>(std::countl_zero(inside)))));
-        }
-        if (!leaf && left >= kChunkBits && (node.children & one) != 0) {
-            descent.at += kChunkBits;
-            next =
-                block(node.base.load(std::memory_order_acquire)) + std::popcount(node.children & (one - 1));
-        }
+        next = descend(descent, bits);
     }
-    descent.node = next;
     if (next != nullptr) {
         __builtin_prefetch(next);
+        descent.node = next;
+        descent.next = Descent::Next::node;
         return true;
     }
-    if (descent.best == nullptr) return false;
+    if (descent.best == nullptr) {
+        if (descent.element != ElementPool::kNone) __builtin_prefetch(value_of(descent.element));
+        return false;
+    }
     const LpmNode& best = *descent.best;
     const u32 results = best.results.load(std::memory_order_acquire);
     if (std::popcount(best.internal) + std::popcount(best.leaves) == 1) {
@@ -87,19 +73,58 @@ bool LpmTrie::go_on(Descent& descent) const noexcept {
         return false;
     }
     __builtin_prefetch(result_block(results) + descent.rank);
+    descent.next = Descent::Next::result;
     return true;
+}
+
+/// A node of the descent; returns the next one, or null.
+const LpmNode* LpmTrie::descend(Descent& descent, const LpmBits& bits) const noexcept {
+    const LpmNode& node = *descent.node;
+    const u32 left = descent.length - descent.at;
+    if ((node.internal & LpmNodeValue::kSkip) != 0) {
+        const u32 chunks = skip_chunks(node);
+        if (left < chunks * kChunkBits || skip_matches(node, bits, descent.at, chunks) != chunks)
+            return nullptr;
+        descent.at += chunks * kChunkBits;
+        return block(node.base.load(std::memory_order_acquire));
+    }
+    const u32 chunk = bits.chunk(descent.at);
+    const u64 one = u64{1} << chunk;
+    const bool leaf = left >= kChunkBits && (node.leaves & one) != 0;
+    u64 inside = node.internal & kLpmAncestors[chunk];
+    if (left < kChunkBits) inside &= lpm_no_longer_than(left);
+    if (leaf) {
+        descent.best = &node;
+        descent.rank =
+            static_cast<u32>(std::popcount(node.internal) + std::popcount(node.leaves & (one - 1)));
+    } else if (inside != 0) {
+        descent.best = &node;
+        descent.rank = static_cast<u32>(
+            std::popcount(node.internal & lpm_below(63 - static_cast<u32>(std::countl_zero(inside)))));
+    }
+    if (leaf || left < kChunkBits || (node.children & one) == 0) return nullptr;
+    descent.at += kChunkBits;
+    return block(node.base.load(std::memory_order_acquire)) + std::popcount(node.children & (one - 1));
 }
 
 void LpmTrie::fetch(const u64* notes, u32 count) const noexcept {
     std::array<Descent, kBurst> descents;
     const LpmNode* const root = block(root_.load(std::memory_order_acquire));
+    const u32 width = front_.bits();
     u32 left = 0;
     for (u32 i = 0; i < count; ++i, notes += kNoteWords) {
         const u8* const key = reinterpret_cast<const u8*>(notes);
         u32 length;
         std::memcpy(&length, key, kPrefixBytes);
         if (length > max_length_) continue;
-        descents[left++] = {root, nullptr, 0, 0, std::min(length, kDataBytes * 8), key + kPrefixBytes};
+        Descent& descent = descents[left++];
+        descent = {
+            Descent::Next::node, root, nullptr, ElementPool::kNone, 0, 0, std::min(length, kDataBytes * 8),
+            key + kPrefixBytes};
+        if (width == 0 || length < width) continue;
+        const LpmBits bits(descent.data, std::min(data_size_, kDataBytes));
+        __builtin_prefetch(front_entry(bits, width));
+        descent.next = Descent::Next::front;
     }
     while (left != 0) {
         const u32 total = left;

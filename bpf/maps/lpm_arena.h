@@ -37,6 +37,8 @@ public:
     void retire(u32 block, u32 units) noexcept;
 
     [[nodiscard]] u8* at(u32 unit) const noexcept { return memory_.data() + u64{unit} * kUnit; }
+    /// Blocks are below this number.
+    [[nodiscard]] u32 units() const { return state_ ? state_->units : 0; }
     /// Bytes up to the last one in use.
     [[nodiscard]] u64 used_bytes() const { return state_ ? u64{state_->untouched} * kUnit : 0; }
 

@@ -27,7 +27,8 @@ template<class Node>
 
 /// How many of the first `most` chunks the bits from `at` on share with the node.
 template<class Node>
-[[nodiscard]] u32 skip_matches(const Node& node, const LpmBits& bits, u32 at, u32 most) noexcept {
+[[nodiscard]] __attribute__((always_inline)) inline u32 skip_matches(const Node& node, const LpmBits& bits,
+                                                                     u32 at, u32 most) noexcept {
     for (u32 done = 0; done < most; done += kChunksPerWord) {
         const u64 differs =
             skip_word(node, done / kChunksPerWord) ^ bits.window(at + done * kChunkBits) >> 16;

@@ -82,6 +82,9 @@ Result<> LpmTrie::allocate() {
     auto arena = LpmArena::create(4 * per_entry * capacity_ + (u64{1} << 16), kReserve);
     if (!arena) return fail(arena.error());
     arena_ = std::move(*arena);
+    auto front = LpmFront::create(max_length_, elements, arena_.units());
+    if (!front) return fail(front.error());
+    front_ = std::move(*front);
     const u32 root = arena_.take(1, false);
     LpmNodeValue{}.store(*block(root));
     root_.store(root, std::memory_order_release);
@@ -90,24 +93,19 @@ Result<> LpmTrie::allocate() {
 
 u64 LpmTrie::memory_bytes() const {
     const std::lock_guard guard(lock_);
-    return arena_.used_bytes() + count_.load(std::memory_order_relaxed) * element_size_;
-}
-
-u32 LpmTrie::result(const LpmNode& node, u32 rank) const noexcept {
-    // Acquire: pairs with the store that published the element.
-    const u32 results = node.results.load(std::memory_order_acquire);
-    const int count = std::popcount(node.internal) + std::popcount(node.leaves);
-    return count == 1 ? results : result_block(results)[rank].load(std::memory_order_acquire);
+    return arena_.used_bytes() + front_.used_bytes() + count_.load(std::memory_order_relaxed) * element_size_;
 }
 
 u64* LpmTrie::lookup(const u8* key) const noexcept {
     const u32 length = prefix_length(key);
     if (length > max_length_) return nullptr;
     const LpmBits bits(key + kPrefixBytes, data_size_);
-    const LpmNode* node = block(root_.load(std::memory_order_acquire));
+    const Start start = begin(bits, length);
+    if (start.node == nullptr) return start.element == kNone ? nullptr : value_of(start.element);
+    const LpmNode* node = start.node;
     const LpmNode* best = nullptr;
     u32 rank = 0;
-    for (u32 at = 0;;) {
+    for (u32 at = start.at;;) {
         const u32 left = length - at;
         if ((node->internal & LpmNodeValue::kSkip) != 0) {
             const u32 chunks = skip_chunks(*node);
@@ -135,7 +133,8 @@ u64* LpmTrie::lookup(const u8* key) const noexcept {
         node = block(node->base.load(std::memory_order_acquire)) + std::popcount(node->children & (one - 1));
         at += kChunkBits;
     }
-    return best == nullptr ? nullptr : value_of(result(*best, rank));
+    const u32 element = best == nullptr ? start.element : result(*best, rank);
+    return element == kNone ? nullptr : value_of(element);
 }
 
 void LpmTrie::find(const LpmBits& bits, u32 length, Place& place) const noexcept {
@@ -210,6 +209,7 @@ int LpmTrie::update(const u8* key, const u8* value, u64 flags) noexcept {
         return -ENOMEM;
     }
     count_.store(count + 1, std::memory_order_relaxed);
+    grow_front(count + 1);
     return 0;
 }
 
@@ -221,6 +221,7 @@ void LpmTrie::replace(const Place& place, const LpmBits& bits, u32 length, u32 e
                                  ? node.results
                                  : result_block(value.results)[rank_of(value, bits, step.at, length)];
     const u32 old = slot.exchange(element, std::memory_order_acq_rel);
+    if (length <= front_.bits()) refill_front(bits, length);
     pool_.give_back(old);
 }
 

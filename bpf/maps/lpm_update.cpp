@@ -43,8 +43,10 @@ public:
     u32 make_leaf(const Place& place, const LpmBits& bits, u32 depth, LpmNodeValue& node) noexcept;
     void retire(u32 first, u32 units) noexcept;
 
-    /// Puts the node in the place of the step's; false, and nothing has changed, if something failed.
-    [[nodiscard]] bool publish(const Step& step, const LpmNodeValue& node) noexcept;
+    /// Puts the node in the place of the step's, for a change of the prefix of `length` bits; false, and
+    /// nothing has changed, if something failed.
+    [[nodiscard]] bool publish(const Place& place, u32 depth, const LpmNodeValue& node, const LpmBits& bits,
+                               u32 length) noexcept;
 
 private:
     struct Block {
@@ -203,7 +205,9 @@ LpmNodeValue LpmTrie::Edit::chain(const LpmBits& bits, u32 at, u32 length, u32 e
     return skip.node(single(chain(bits, at + chunks * kChunkBits, length, element)));
 }
 
-bool LpmTrie::Edit::publish(const Step& step, const LpmNodeValue& node) noexcept {
+bool LpmTrie::Edit::publish(const Place& place, u32 depth, const LpmNodeValue& node, const LpmBits& bits,
+                            u32 length) noexcept {
+    const Step& step = place.steps[depth];
     const u32 old = step.base->load(std::memory_order_relaxed);
     const u32 first = take(step.units);
     if (failed_) return false;
@@ -212,6 +216,7 @@ bool LpmTrie::Edit::publish(const Step& step, const LpmNodeValue& node) noexcept
         (i == step.slot ? node : LpmNodeValue::load(trie_.block(old)[i])).store(to[i]);
     step.base->store(first, std::memory_order_release);
     fresh_count_ = 0;
+    trie_.follow_front(place, depth, LpmNodeValue::load(trie_.block(old)[step.slot]), bits, length);
     trie_.arena_.retire(old, step.units);
     for (u32 i = 0; i < old_count_; ++i) trie_.arena_.retire(old_[i].first, old_[i].units);
     return true;
@@ -270,7 +275,8 @@ u32 LpmTrie::Edit::make_leaf(const Place& place, const LpmBits& bits, u32 depth,
 
 bool LpmTrie::insert(const Place& place, const LpmBits& bits, u32 length, u32 element) noexcept {
     Edit edit(*this, false);
-    const Step& step = place.steps[place.count - 1];
+    const u32 depth = place.count - 1;
+    const Step& step = place.steps[depth];
     const LpmNodeValue old = LpmNodeValue::load(node_at(step));
     if (!old.is_skip()) {
         LpmNodeValue node = old;
@@ -284,7 +290,7 @@ bool LpmTrie::insert(const Place& place, const LpmBits& bits, u32 length, u32 el
             edit.add_child(node, chunk, child);
         } else
             edit.add_entry(node, bits, step.at, length, element);
-        return edit.publish(step, node);
+        return edit.publish(place, depth, node, bits, length);
     }
     // The skip node is cut where the new prefix leaves it.
     const u32 chunks = skip_chunks(old);
@@ -295,10 +301,10 @@ bool LpmTrie::insert(const Place& place, const LpmBits& bits, u32 length, u32 el
         fork.base = edit.single(rest.node(old.base));
     }
     edit.add_entry(fork, bits, step.at + place.matched * kChunkBits, length, element);
-    if (place.matched == 0) return edit.publish(step, fork);
+    if (place.matched == 0) return edit.publish(place, depth, fork, bits, length);
     SkipBuilder top;
     top.add(old, 0, place.matched);
-    return edit.publish(step, top.node(edit.single(fork)));
+    return edit.publish(place, depth, top.node(edit.single(fork)), bits, length);
 }
 
 /// Returns the element that is no longer in the trie; kNone if there is no memory even for that.
@@ -330,7 +336,7 @@ u32 LpmTrie::remove(const Place& place, const LpmBits& bits, u32 length) noexcep
         depth = edit.join_only_child(place, depth, node);
     else if (depth != 0 && node.child_count() == 0 && node.leaves == 0 && node.internal == 2)
         depth = edit.make_leaf(place, bits, depth, node);
-    return edit.publish(place.steps[depth], node) ? removed : ElementPool::kNone;
+    return edit.publish(place, depth, node, bits, length) ? removed : ElementPool::kNone;
 }
 
 } // namespace xdplane

@@ -21,6 +21,25 @@ Result<> check_size(u64 bytes) {
                 max_map_bytes());
 }
 
+/// Fresh pages. Large areas begin at a boundary of huge pages, without which the kernel would use small ones
+/// at both ends, and in areas of a few megabytes for most of it.
+void* map_pages(u64 size) {
+    const auto fresh = [](u64 bytes) {
+        return ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1,
+                      0);
+    };
+    if (size < kHugePage) return fresh(size);
+    void* const address = fresh(size + kHugePage);
+    if (address == MAP_FAILED) return MAP_FAILED;
+    const u64 begin = reinterpret_cast<u64>(address);
+    const u64 aligned = round_up(begin, kHugePage);
+    u8* const kept = reinterpret_cast<u8*>(aligned);
+    if (aligned != begin) ::munmap(address, aligned - begin);
+    if (const u64 rest = begin + kHugePage - aligned; rest != 0) ::munmap(kept + size, rest);
+    ::madvise(kept, size, MADV_HUGEPAGE);
+    return kept;
+}
+
 } // namespace
 
 u64 max_map_bytes() {
@@ -33,10 +52,8 @@ Result<Mapping> map_memory(u64 bytes, bool sparse) {
         if (auto checked = check_size(bytes); !checked) return fail(checked.error());
     }
     const u64 size = round_up(bytes, static_cast<u64>(::getpagesize()));
-    void* address =
-        ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    void* address = map_pages(size);
     if (address == MAP_FAILED) return fail(ENOMEM, "cannot map {} bytes: {}", size, std::strerror(errno));
-    if (size >= kHugePage) ::madvise(address, size, MADV_HUGEPAGE);
     return Mapping(address, size);
 }
 

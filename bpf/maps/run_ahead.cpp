@@ -12,8 +12,8 @@ namespace {
 std::atomic<RunAhead> g_mode{RunAhead::automatic};
 
 /// Maps that use less than this stay in the core's own caches, and running ahead of them costs more than it
-/// saves: docs/run-ahead.md has the measurements.
-constexpr u64 kLeastFootprint = u64{3} << 19;
+/// saves. Of larger ones trials tell (bpf/jit/ahead_trial.h).
+constexpr u64 kLeastFootprint = u64{1} << 19;
 
 Ahead::Notes* notes_of(Ahead& ahead, const Map& map) noexcept {
     for (u32 i = 0; i < ahead.maps; ++i)

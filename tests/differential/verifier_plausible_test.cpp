@@ -37,6 +37,10 @@ constexpr const char* kKernelOnly[] = {
     "No program to jit",        // a fault of its own: a callback that only dead code names
 };
 
+/// Programs that it refuses for a fault of its own: a byte of a spilled number that is loaded with its sign
+/// extended keeps the number's id, so that the bounds of one become bounds of the other.
+constexpr u64 kKernelFaults[] = {23105};
+
 /// A message without its numbers.
 std::string shape_of(const std::string& message) {
     std::string shape;
@@ -158,7 +162,8 @@ void Plausible::one(u64 seed) {
         seen.seed = seed;
         const bool listed = std::ranges::any_of(
             kKernelOnly, [&](const char* known) { return theirs.reason.find(known) != std::string::npos; });
-        EXPECT_TRUE(listed) << "accepted here, refused by the kernel: " << theirs.reason;
+        EXPECT_TRUE(listed || std::ranges::count(kKernelFaults, seed) != 0)
+            << "accepted here, refused by the kernel: " << theirs.reason;
     }
 }
 

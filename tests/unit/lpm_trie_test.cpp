@@ -8,6 +8,7 @@
 #include <map>
 #include <random>
 #include <thread>
+#include <tuple>
 #include <vector>
 
 #include "bpf/base/reclaimer.h"
@@ -159,6 +160,61 @@ TEST(LpmTrie, AgreesWithAModelForKeysOfEverySize) {
     }
 }
 
+// Tries large enough for each of the tables of first bits; what changes lies under few values of them, so
+// that nodes and skip nodes begin, end and cross there, and keys under and beside the change are asked for.
+TEST(LpmTrie, TheFrontFollowsEveryChange) {
+    for (const auto& [data_size, filling, steps] :
+         {std::tuple{2U, 40U, 6000U}, {3U, 40U, 6000U}, {4U, 9000U, 6000U}, {16U, 9000U, 2000U}}) {
+        std::mt19937 random(data_size);
+        const auto map = make(data_size, 8, filling + 400);
+        Model model;
+        const auto put = [&](const Bytes& key, u64 value) {
+            const int rc = map->ops().update(*map, key.data(), &value, BPF_ANY);
+            if (rc == 0)
+                model.put(key, value);
+            else
+                ASSERT_EQ(rc, -ENOSPC);
+        };
+        while (model.size() < filling) {
+            Bytes key(4 + data_size);
+            const u32 length = 12 + random() % (data_size * 8 - 11);
+            std::memcpy(key.data(), &length, 4);
+            for (u32 i = 4; i < key.size(); ++i) key[i] = static_cast<u8>(random());
+            put(key, random());
+        }
+        for (u32 step = 0; step < steps; ++step) {
+            SCOPED_TRACE(fmt::format("{} bytes, step {}", data_size, step));
+            const u32 most = data_size * 8;
+            // Seldom a prefix that covers a large part of the table.
+            const u32 length = random() % 64 == 0 ? random() % 6 : 6 + random() % (most - 5);
+            Bytes key(4 + data_size);
+            std::memcpy(key.data(), &length, 4);
+            for (u32 i = 4; i < key.size(); ++i)
+                key[i] = random() % 2 == 0 ? 0 : static_cast<u8>(1U << random() % 8);
+            if (random() % 2 == 0)
+                put(key, step);
+            else
+                ASSERT_EQ(map->ops().erase(*map, key.data()), model.erase(key) ? 0 : -ENOENT);
+            for (u32 i = 0; i < 8; ++i) {
+                Bytes asked = key;
+                std::memcpy(asked.data(), &most, 4);
+                if (i != 0) {
+                    const u32 bit = random() % most; // beside the prefix, or in it
+                    asked[4 + bit / 8] ^= static_cast<u8>(0x80 >> bit % 8);
+                    const u32 other = length + random() % 8;
+                    if (other < most) asked[4 + other / 8] ^= static_cast<u8>(0x80 >> other % 8);
+                }
+                const auto* found = static_cast<u64*>(map->ops().lookup(*map, asked.data()));
+                const u64* expected = model.find(asked);
+                ASSERT_EQ(found != nullptr, expected != nullptr);
+                if (found != nullptr) {
+                    ASSERT_EQ(*found, *expected);
+                }
+            }
+        }
+    }
+}
+
 TEST(LpmTrie, KeysComeTheMoreSpecificFirst) {
     const auto map = make(4, 8, 10);
     for (const V4& key : {v4(24, 0xc0a80000), v4(16, 0xc0a80000), v4(24, 0xc0a88000), v4(23, 0xc0a80000),
@@ -258,14 +314,15 @@ u64 proof(u64 address) { return address * 0x9e3779b97f4a7c15ULL + 1; }
 
 // Prefixes that stay are matched by every lookup, whatever comes and goes above, below and beside them, and
 // what is found is whole.
-TEST(LpmTrie, LookupsWhileOthersUpdate) {
-    const auto map = make(4, sizeof(Checked), 4000);
+void look_up_while_others_update(u32 filling, u32 rounds) {
+    const auto map = make(4, sizeof(Checked), 4000 + filling);
     const auto store = [&](u32 length, u32 address) {
         const V4 key = v4(length, address);
         const Checked value{address, proof(address)};
         return map->ops().update(*map, &key, &value, BPF_ANY);
     };
     for (u32 i = 0; i < 64; ++i) ASSERT_EQ(store(20, i << 26 | 0x5000), 0);
+    for (u32 i = 0; i < filling; ++i) ASSERT_EQ(store(30, i << 16 | 0x8000), 0);
     std::atomic<bool> stop{false};
     std::atomic<u64> hits{0};
     const auto look = [&](u32 seed) {
@@ -289,7 +346,7 @@ TEST(LpmTrie, LookupsWhileOthersUpdate) {
     };
     std::vector<std::thread> threads;
     for (u32 i = 0; i < 2; ++i) threads.emplace_back(look, i + 1);
-    const auto change = [&](u32 seed, u32 rounds) {
+    const auto change = [&](u32 seed) {
         std::mt19937 random(seed);
         for (u32 i = 0; i < rounds && !stop; ++i) {
             const u32 length = random() % 33;
@@ -304,14 +361,16 @@ TEST(LpmTrie, LookupsWhileOthersUpdate) {
             if (i % 64 == 0) std::this_thread::yield();
         }
     };
-    std::thread second(change, 21, 15'000);
-    change(20, 15'000);
+    std::thread second(change, 21);
+    change(20);
     second.join();
     while (hits.load() < 1000 && !stop) std::this_thread::yield();
     stop = true;
     for (std::thread& thread : threads) thread.join();
     EXPECT_GT(hits.load(), 0U);
 }
+TEST(LpmTrie, LookupsWhileOthersUpdate) { look_up_while_others_update(0, 15'000); }
+TEST(LpmTrie, LookupsInALargeTableWhileOthersUpdate) { look_up_while_others_update(9000, 2'000); }
 
 } // namespace
 } // namespace xdplane

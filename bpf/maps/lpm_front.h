@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Copyright (c) 2026, the xdplane authors
+#pragma once
+#include <array>
+#include <atomic>
+
+#include "bpf/base/mapping.h"
+#include "bpf/base/result.h"
+#include "bpf/maps/lpm_arena.h"
+
+namespace xdplane {
+
+/// What a lookup has found after the first bits of its key, in one word: the node to go on with, and the
+/// element of the longest prefix that ends above it.
+class LpmFrontEntry {
+public:
+    static constexpr u32 kNoElement = (1U << 31) - 1;
+    static constexpr u64 kMaxUnits = u64{1} << 31;
+
+    constexpr explicit LpmFrontEntry(u64 word) noexcept : word_(word) {}
+    /// `node` LpmArena::kNone: the element, if there is one, is the result. `at`: the node's first bit.
+    constexpr LpmFrontEntry(u32 node, u32 at, u32 element) noexcept
+        : word_(u64{at / 6} << 62 | u64{element} << 31 | node) {}
+    [[nodiscard]] constexpr u64 word() const noexcept { return word_; }
+    [[nodiscard]] constexpr u32 node() const noexcept { return static_cast<u32>(word_) & (~0U >> 1); }
+    [[nodiscard]] constexpr u32 element() const noexcept {
+        return static_cast<u32>(word_ >> 31) & kNoElement;
+    }
+    [[nodiscard]] constexpr u32 at() const noexcept { return static_cast<u32>(word_ >> 62) * 6; }
+
+private:
+    u64 word_;
+};
+
+/// The first levels of a trie as one table, by the first 12 or 18 bits of the key: what a descent from the
+/// root would find there, so that lookups of long keys begin below. 8 bytes an entry, 32 KB or 2 MB,
+/// committed when the trie has kLpmFrontFrom entries and never given up.
+///
+/// Derived from the trie by its writer, under its lock, between publishing a change and retiring what the
+/// change replaced: a reader that finds an old entry finds old nodes, as it would have from the root. Each
+/// entry changes at once; those of a short prefix change one after the other.
+inline constexpr std::array<u32, 2> kLpmFrontBits{12, 18};
+/// Entries of the trie from which on the table by so many bits pays: small ones fit the nearest cache.
+inline constexpr std::array<u32, 2> kLpmFrontFrom{32, 512};
+
+class LpmFront {
+public:
+    /// Tables for keys of `key_bits`; without any for keys and tries that an entry cannot hold.
+    static Result<LpmFront> create(u32 key_bits, u64 elements, u64 units);
+
+    /// Bits of the table in use, 0: none. Acquire: pairs with use(), so its entries can be read.
+    [[nodiscard]] u32 bits() const noexcept { return bits_.load(std::memory_order_acquire); }
+    [[nodiscard]] std::atomic<u64>* table(u32 bits) const noexcept {
+        return reinterpret_cast<std::atomic<u64>*>(memory_.data()) +
+               (bits == kLpmFrontBits[0] ? 0 : u64{1} << kLpmFrontBits[0]);
+    }
+    /// Bits of the table that a trie with so many entries should have.
+    [[nodiscard]] u32 wanted(u32 count) const noexcept;
+    /// Its entries are filled.
+    void use(u32 bits) noexcept { bits_.store(bits, std::memory_order_release); }
+    [[nodiscard]] u64 used_bytes() const noexcept { return bits() == 0 ? 0 : u64{8} << bits(); }
+
+    LpmFront() = default;
+    LpmFront(LpmFront&& other) noexcept : most_(other.most_), memory_(std::move(other.memory_)) {}
+    LpmFront& operator=(LpmFront&& other) noexcept {
+        most_ = other.most_;
+        memory_ = std::move(other.memory_);
+        return *this;
+    }
+
+private:
+    std::atomic<u32> bits_{0};
+    u32 most_ = 0; ///< bits of the largest table that fits the key
+    Mapping memory_;
+};
+
+} // namespace xdplane
