@@ -43,7 +43,7 @@ u8* buffer_start(const rte_mbuf& mbuf) {
 
 /// Describes a received mbuf to programs. False if it can not be one: several segments, or too little
 /// headroom.
-bool fill(XdpBuff& packet, rte_mbuf& mbuf, u32 ifindex, u32 queue) {
+[[gnu::always_inline]] inline bool fill(XdpBuff& packet, rte_mbuf& mbuf, u32 ifindex, u32 queue) {
     u8* data = rte_pktmbuf_mtod(&mbuf, u8*);
     u8* start = buffer_start(mbuf);
     if (mbuf.nb_segs != 1 || data < start + kFrameHeader) return false;
@@ -65,6 +65,11 @@ bool fill(XdpBuff& packet, rte_mbuf& mbuf, u32 ifindex, u32 queue) {
     packet.origin = &mbuf;
     if (mbuf.data_len >= 14) std::memcpy(&packet.protocol, data + 12, 2);
     return true;
+}
+
+/// The same where speed is not everything.
+[[gnu::noinline]] bool fill_again(XdpBuff& packet, rte_mbuf& mbuf, const QueuePlan& queue) {
+    return fill(packet, mbuf, queue.ifindex, queue.queue);
 }
 
 /// Makes the mbuf what the program left. data_off counts from buf_addr and can not be negative, so a packet
@@ -146,15 +151,21 @@ private:
         for (u32 i = 0; i < received; ++i) rte_prefetch0(rte_pktmbuf_mtod(mbufs[i], void*));
 
         dead_count_ = 0;
-        burst_.count = 0;
+        u32 count = 0;
         u64 bytes = 0;
+        const u64 first = next_index_;
+        const u32 ifindex = queue.ifindex;
+        const u32 number = queue.queue;
         for (u32 i = 0; i < received; ++i) {
             bytes += mbufs[i]->pkt_len;
-            if (fill(burst_.packets[burst_.count], *mbufs[i], queue.ifindex, queue.queue))
-                burst_.packets[burst_.count++].index = next_index_++;
-            else
-                take_awkward(*mbufs[i], queue);
+            XdpBuff& packet = burst_.packets[count];
+            if (fill(packet, *mbufs[i], ifindex, number) || fill_awkward(packet, *mbufs[i], queue)) {
+                packet.index = first + i;
+                ++count;
+            }
         }
+        burst_.count = count;
+        next_index_ += received;
         queue.stats->rx_packets.add(received);
         queue.stats->rx_bytes.add(bytes);
         queue.stats->bursts.add(1);
@@ -170,20 +181,24 @@ private:
         return received;
     }
 
-    /// A packet that programs can not work on where it is: one in several segments is copied into one.
-    [[gnu::noinline]] void take_awkward(rte_mbuf& mbuf, const QueuePlan& queue) {
-        if (mbuf.nb_segs == 1) return bury(mbuf, Drop::no_room, queue);
-        if (mbuf.pkt_len + RTE_PKTMBUF_HEADROOM > rte_pktmbuf_data_room_size(queue.pool))
-            return bury(mbuf, Drop::segments, queue);
+    /// A packet that programs can not work on where it is: one in several segments is copied into one. False
+    /// if it is among the dead instead.
+    [[gnu::noinline]] bool fill_awkward(XdpBuff& packet, rte_mbuf& mbuf, const QueuePlan& queue) {
+        const bool fits = mbuf.pkt_len + RTE_PKTMBUF_HEADROOM <= rte_pktmbuf_data_room_size(queue.pool);
+        if (mbuf.nb_segs == 1 || !fits) {
+            bury(mbuf, unfit(mbuf), queue);
+            return false;
+        }
         rte_mbuf* flat = rte_pktmbuf_alloc(queue.pool);
-        if (flat == nullptr) return bury(mbuf, Drop::no_copy, queue);
+        if (flat == nullptr) {
+            bury(mbuf, Drop::no_copy, queue);
+            return false;
+        }
         for (const rte_mbuf* segment = &mbuf; segment != nullptr; segment = segment->next)
             std::memcpy(rte_pktmbuf_append(flat, segment->data_len), rte_pktmbuf_mtod(segment, const u8*),
                         segment->data_len);
         forget(mbuf);
-        if (!fill(burst_.packets[burst_.count], *flat, queue.ifindex, queue.queue))
-            return bury(*flat, Drop::no_room, queue);
-        burst_.packets[burst_.count++].index = next_index_++;
+        return fill_again(packet, *flat, queue); // in a buffer of our own, always
     }
 
     /// Why fill() failed.
@@ -212,7 +227,8 @@ private:
 
     using Targets = std::vector<TxTarget>;
 
-    void redirect(XdpBuff& packet, rte_mbuf& mbuf, const QueuePlan& queue, const Targets& targets) {
+    [[gnu::noinline]] void redirect(XdpBuff& packet, rte_mbuf& mbuf, const QueuePlan& queue,
+                                    const Targets& targets) {
         const Redirect to = Redirect::of(packet);
         switch (to.kind) {
         case RedirectKind::neighbour:
@@ -259,7 +275,9 @@ private:
     /// A burst out of the inbox: each through the program of its cpumap's entry, and on as if it had come in
     /// here.
     u32 take_handed(const Generation& generation) {
-        if (rte_ring_empty(inbox_)) return 0;
+        return rte_ring_empty(inbox_) ? 0 : take_burst(generation);
+    }
+    [[gnu::noinline]] u32 take_burst(const Generation& generation) {
         std::array<Handed, kBurst> handed;
         const u32 count =
             rte_ring_sc_dequeue_burst_elem(inbox_, handed.data(), sizeof(Handed), kBurst, nullptr);
@@ -308,7 +326,7 @@ private:
         const DevMap* map = DevMap::by_number(to.map);
         const bool not_back = (to.flags & BPF_F_EXCLUDE_INGRESS) != 0;
         take_back(packet, mbuf);
-        if (!fill(packet, mbuf, queue.ifindex, queue.queue)) return bury(mbuf, unfit(mbuf), queue);
+        if (!fill_again(packet, mbuf, queue)) return bury(mbuf, unfit(mbuf), queue);
         const DevTarget* last = nullptr;
         if (map != nullptr)
             map->for_each_target([&](const DevTarget& target) {
@@ -326,7 +344,7 @@ private:
         rte_mbuf* copy = rte_pktmbuf_copy(&mbuf, mbuf.pool, 0, ~u32{0});
         if (copy == nullptr) return queue.stats->drops[static_cast<u32>(Drop::no_copy)].add(1);
         XdpBuff packet;
-        if (!fill(packet, *copy, queue.ifindex, queue.queue)) return bury(*copy, unfit(*copy), queue);
+        if (!fill_again(packet, *copy, queue)) return bury(*copy, unfit(*copy), queue);
         leave(target, packet, *copy, queue, targets);
     }
 

@@ -117,6 +117,8 @@ TEST_F(RunAfXdp, BumpInTheWire) {
                 EXPECT_TRUE(net_->ping("10.9.0.2", 3, 30));
                 EXPECT_TRUE(net_->ping("fd09::2", 3, 30));
                 EXPECT_EQ(net_->run("left", {"ping", "-c1", "-w20", "-s1472", "-Mdo", "10.9.0.2"}).status, 0);
+                // Fragments, each as it is.
+                EXPECT_EQ(net_->run("left", {"ping", "-c1", "-w20", "-s3000", "10.9.0.2"}).status, 0);
                 exchange(4, 50);
             },
             options);
