@@ -44,7 +44,7 @@ void ServiceManager::notify(const std::string& lines) const {
                        reinterpret_cast<const sockaddr*>(&address), size);
 }
 
-Supervisor::Supervisor(const ServiceManager& manager, const Daemon& daemon)
+Supervisor::Supervisor(const ServiceManager& manager, Daemon& daemon)
     : manager_(manager),
       daemon_(daemon),
       watch_(manager.watchdog() ? WorkerWatch::Clock::duration(*manager.watchdog() / 2)
@@ -66,6 +66,7 @@ void Supervisor::reloading() {
 void Supervisor::tick() {
     const auto now = std::chrono::steady_clock::now();
     for (const std::string& line : watch_.look(daemon_.plane().worker_reports(), now)) print_error(line);
+    daemon_.set_hanging(watch_.summary());
     tell_status();
     if (every_.count() == 0 || !watch_.all_move() || now - last_ping_ < every_) return;
     manager_.notify("WATCHDOG=1");
@@ -76,7 +77,7 @@ void Supervisor::tick() {
 void Supervisor::tell_status() {
     std::string status = fmt::format("generation {}", daemon_.generation());
     if (!daemon_.last_error().empty()) status += "; the last reload was refused";
-    if (const std::string hanging = watch_.summary(); !hanging.empty()) status += "; " + hanging;
+    if (!daemon_.hanging().empty()) status += "; " + daemon_.hanging();
     if (status == status_) return;
     status_ = status;
     manager_.notify("STATUS=" + status);

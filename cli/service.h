@@ -29,7 +29,7 @@ private:
 /// watchdog quiet for as long as every worker moves. Control thread.
 class Supervisor {
 public:
-    Supervisor(const ServiceManager& manager, const Daemon& daemon);
+    Supervisor(const ServiceManager& manager, Daemon& daemon);
     void ready();
     /// Around a reload.
     void reloading();
@@ -44,7 +44,7 @@ private:
     static constexpr std::chrono::seconds kPatience{10};
 
     const ServiceManager& manager_;
-    const Daemon& daemon_;
+    Daemon& daemon_;
     WorkerWatch watch_;
     std::chrono::steady_clock::duration every_; ///< pings; 0: none are wanted
     std::chrono::steady_clock::time_point last_ping_;

@@ -29,6 +29,7 @@ Result<Json> status(Daemon& daemon, const Json&) {
                 {"generation", daemon.generation()},
                 {"can_roll_back", daemon.can_roll_back()},
                 {"last_error", daemon.last_error().empty() ? Json(nullptr) : Json(daemon.last_error())},
+                {"hanging", daemon.hanging().empty() ? Json(nullptr) : Json(daemon.hanging())},
                 {"seconds", report.seconds},
                 {"engine", report.engine},
                 {"workers", report.workers},
@@ -50,6 +51,7 @@ std::string status_text(const Daemon& daemon, const Json&) {
                     plural(daemon.running().chains.size(), "chain"), report.packets(), report.forwarded(),
                     report.dropped());
     if (!daemon.last_error().empty()) text += fmt::format("last error     {}\n", daemon.last_error());
+    if (!daemon.hanging().empty()) text += fmt::format("hanging        {}\n", daemon.hanging());
     return text;
 }
 

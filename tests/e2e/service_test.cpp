@@ -104,6 +104,9 @@ TEST_F(Service, AWorkerThatHangsIsNamedAndTheWatchdogIsNotFed) {
     EXPECT_TRUE(run.says(") hangs: it has been in one round for ", 60s));
     EXPECT_TRUE(manager.is_told("; worker 0 (CPU "));
     EXPECT_FALSE(manager.is_told("WATCHDOG=1", 2s));
+    const Finished status =
+        run_process({kProgram, "ctl", "--control", scratch_.file("control.sock"), "status"}, 60s);
+    EXPECT_NE(status.out.find("hanging        worker 0 (CPU "), std::string::npos) << status.out;
     run.signal(SIGKILL);
     (void)run.wait(60s);
 }

@@ -12,6 +12,7 @@
 #include <string>
 #include <sys/stat.h>
 #include <thread>
+#include <unistd.h>
 #include <vector>
 
 #include "bpf/base/reclaimer.h"
@@ -239,7 +240,7 @@ TEST(MapFile, WhatIsNoFileIsRefused) {
     EXPECT_EQ(error("/nowhere/x"), "/nowhere/x: map m: No such file or directory");
     EXPECT_EQ(error("/tmp"), "/tmp: map m: Is a directory");
     EXPECT_EQ(error("/dev/zero"), "/dev/zero: map m: is no regular file");
-    const std::string fifo = testing::TempDir() + "map_file_fifo";
+    const std::string fifo = testing::TempDir() + "map_file_fifo" + std::to_string(::getpid());
     ::unlink(fifo.c_str());
     ASSERT_EQ(::mkfifo(fifo.c_str(), 0600), 0);
     EXPECT_EQ(error(fifo), fifo + ": map m: is no regular file") << "and nobody waits for a writer";
@@ -381,7 +382,7 @@ TEST(MapReplace, WhatStaysIsNeverMissing) {
 
 TEST(MapFile, LoadMapTakesEveryFormat) {
     const NamedMap map = named(hash(4));
-    const std::string path = testing::TempDir() + "map_file_list";
+    const std::string path = testing::TempDir() + "map_file_list" + std::to_string(::getpid());
     std::ofstream(path) << "1\n2 5\n";
     auto done = load_map(map, path);
     ASSERT_TRUE(done) << done.error().message;
