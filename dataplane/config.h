@@ -36,7 +36,7 @@ struct PortConfig {
     std::string host_interface; ///< its name; empty: the port's
     std::string chain;          ///< empty: every packet passes
     u32 ifindex = 0;            ///< what programs see; 0: the data plane's choice
-    u32 rx_queues = 0;          ///< 0: as many as there are workers for
+    u32 rx_queues = 0;          ///< 0: as many as there are workers for it
     u32 mtu = 0;                ///< 0: the device's own
     u32 rx_descriptors = 0;     ///< 0: the data plane's choice
     u32 tx_descriptors = 0;

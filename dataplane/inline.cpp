@@ -66,6 +66,24 @@ i32 index_of(const std::vector<InlinePort>& ports, const std::string& name) {
     return found == ports.end() ? -1 : static_cast<i32>(found - ports.begin());
 }
 
+/// Ports that name each other as peers form groups, numbered from 0: by port.
+std::vector<u32> groups_of(const std::vector<InlinePort>& ports) {
+    std::vector<u32> group(ports.size());
+    std::iota(group.begin(), group.end(), 0U);
+    for (std::size_t i = 0; i < ports.size(); ++i) {
+        if (ports[i].peer.empty()) continue;
+        const u32 from = group[i];
+        const u32 to = group[static_cast<u32>(index_of(ports, ports[i].peer))];
+        std::ranges::replace(group, from, to);
+    }
+    std::vector<u32> groups(group);
+    std::ranges::sort(groups);
+    groups.erase(std::unique(groups.begin(), groups.end()), groups.end());
+    for (u32& one : group) one = static_cast<u32>(std::ranges::lower_bound(groups, one) - groups.begin());
+    return group;
+}
+u32 count_of(const std::vector<u32>& groups) { return std::ranges::max(groups) + 1; }
+
 } // namespace
 
 int Inline::worker_main(void* argument) {
@@ -81,6 +99,9 @@ Result<std::unique_ptr<Inline>> Inline::open(std::vector<InlinePort> ports, u32 
     if (auto ok = check_names(ports); !ok) return fail(ok.error());
     std::unique_ptr<Inline> data_plane(new Inline);
     workers = std::max(workers, 1U);
+    // With groups of ports for all workers, one queue each keeps them out of each other's way.
+    const u32 groups = count_of(groups_of(ports));
+    const u32 queues = (workers + groups - 1) / groups;
     for (const InlinePort& config : ports) {
         Opened opened;
         PortSpec spec = config.spec;
@@ -88,7 +109,7 @@ Result<std::unique_ptr<Inline>> Inline::open(std::vector<InlinePort> ports, u32 
                                                 [](const Opened& other) { return other.spec.name; });
             like != data_plane->ports_.end())
             if (const std::string mac = like->port->mac(); !mac.empty()) spec.device += ",mac=" + mac;
-        auto port = Port::open(spec, workers);
+        auto port = Port::open(spec, workers, queues);
         if (!port) return fail(port.error());
         opened.spec = config.spec;
         opened.port = std::move(*port);
@@ -128,24 +149,11 @@ Result<> Inline::make_inboxes(u32 workers) {
     return {};
 }
 
-/// Returns how many workers have something to do.
+/// Returns how many workers have something to do. A group of ports has as many as its widest port has queues.
 u32 Inline::assign_workers(const std::vector<InlinePort>& ports, u32 workers) {
-    // Ports that name each other as peers form groups; a group has as many workers as its widest port has
-    // queues.
-    std::vector<u32> group(ports.size());
-    std::iota(group.begin(), group.end(), 0U);
-    for (std::size_t i = 0; i < ports.size(); ++i) {
-        if (ports[i].peer.empty()) continue;
-        const u32 from = group[i];
-        const u32 to = group[static_cast<u32>(index_of(ports, ports[i].peer))];
-        std::ranges::replace(group, from, to);
-    }
-    std::vector<u32> groups(group);
-    std::ranges::sort(groups);
-    groups.erase(std::unique(groups.begin(), groups.end()), groups.end());
-
+    const std::vector<u32> group = groups_of(ports);
     u32 shares = 0;
-    for (const u32 one : groups) {
+    for (u32 one = 0; one < count_of(group); ++one) {
         u32 widest = 1;
         for (std::size_t i = 0; i < ports.size(); ++i) {
             if (group[i] != one) continue;

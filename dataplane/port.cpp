@@ -53,7 +53,7 @@ std::unexpected<Error> driver_failed(int error, std::string_view what) {
 
 } // namespace
 
-Result<std::unique_ptr<Port>> Port::open(const PortSpec& spec, u32 workers) {
+Result<std::unique_ptr<Port>> Port::open(const PortSpec& spec, u32 workers, u32 queues) {
     std::unique_ptr<Port> port(new Port(spec));
     (void)take_eal_log();
     const auto open = [&]() -> Result<> {
@@ -63,7 +63,7 @@ Result<std::unique_ptr<Port>> Port::open(const PortSpec& spec, u32 workers) {
             return driver_failed(-error, "no device information");
         port->bus_device_ = info.device;
         port->traits_ = traits_of(info.driver_name);
-        if (auto ok = port->choose_queues(info, workers); !ok) return ok;
+        if (auto ok = port->choose_queues(info, workers, queues); !ok) return ok;
         if (auto ok = port->make_pool(); !ok) return ok;
         if (auto ok = port->configure(info); !ok) return ok;
         if (auto ok = port->set_mtu(info.if_index); !ok) return ok;
@@ -89,7 +89,7 @@ Result<> Port::probe() {
     return {};
 }
 
-Result<> Port::choose_queues(const rte_eth_dev_info& info, u32 workers) {
+Result<> Port::choose_queues(const rte_eth_dev_info& info, u32 workers, u32 wanted) {
     const u32 there = std::max<u32>(info.max_rx_queues, 1);
     const bool all = traits_.all_queues;
     if (spec_.rx_queues > there)
@@ -97,7 +97,7 @@ Result<> Port::choose_queues(const rte_eth_dev_info& info, u32 workers) {
     if (all && spec_.rx_queues != 0 && spec_.rx_queues != there)
         return fail(EINVAL, "rx_queues = {}, and the device fills all of its {}", spec_.rx_queues, there);
     u32 queues = spec_.rx_queues;
-    if (queues == 0) queues = all ? there : std::min(workers, there);
+    if (queues == 0) queues = all ? there : std::min(wanted, there);
     if (queues > kMostQueues) return fail(E2BIG, "{} receive queues are more than {}", queues, kMostQueues);
     rx_queues_ = static_cast<u16>(std::max(queues, 1U));
     tx_queues_ = static_cast<u16>(std::clamp<u32>(workers, 1, std::max<u32>(info.max_tx_queues, 1)));

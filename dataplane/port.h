@@ -23,7 +23,7 @@ struct PortSpec {
         device;        ///< DPDK's: "0000:01:00.0", "net_af_packet0,iface=veth0", or a port that EAL arguments
                        ///< (--vdev) made, by its name
     u32 ifindex = 0;   ///< what programs see; 0: DPDK's port number plus 1
-    u32 rx_queues = 0; ///< 0: as many as there are workers for, or as the device fills (see Port)
+    u32 rx_queues = 0; ///< 0: see Port
     u32 mtu = 0;       ///< longest packet behind the Ethernet header; 0: the device's own
     u32 rx_descriptors = 1024;
     u32 tx_descriptors = 1024;
@@ -53,7 +53,7 @@ struct DeviceCounters {
 
 /// A started ethdev. Promiscuous. Stopped and closed by its destructor.
 ///
-/// Receive queues: as PortSpec says; else one per worker, as far as the device has them. A device whose
+/// Receive queues: as PortSpec says; else as many as the caller wants and the device has. A device whose
 /// queues are filled whether somebody reads them or not (kDriverTraits) has all of them read. Where there are
 /// several and the device can, a symmetric hash of addresses and ports shares packets out, so that both
 /// directions of a flow come in on the queue of the same number.
@@ -61,8 +61,9 @@ struct DeviceCounters {
 /// Transmit queues: one per worker, or fewer behind a lock where the device has no more.
 class Port {
 public:
-    /// `workers`: how many will receive and send. Errors name the port and DPDK's reason.
-    static Result<std::unique_ptr<Port>> open(const PortSpec& spec, u32 workers);
+    /// `workers`: how many will send. `queues`: how many it is worth to receive on. Errors name the port and
+    /// DPDK's reason.
+    static Result<std::unique_ptr<Port>> open(const PortSpec& spec, u32 workers, u32 queues);
     ~Port();
     Port(const Port&) = delete;
     Port& operator=(const Port&) = delete;
@@ -88,7 +89,7 @@ public:
 private:
     explicit Port(PortSpec spec) : spec_(std::move(spec)) {}
     Result<> probe();
-    Result<> choose_queues(const rte_eth_dev_info& info, u32 workers);
+    Result<> choose_queues(const rte_eth_dev_info& info, u32 workers, u32 wanted);
     [[nodiscard]] Result<u16> buffer_size() const;
     Result<> make_pool();
     Result<> configure(const rte_eth_dev_info& info);

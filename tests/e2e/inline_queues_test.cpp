@@ -192,6 +192,22 @@ TEST(InlineQueues, GroupsOfPortsTakeWorkersInTurn) {
     EXPECT_EQ(reports[2].queues[1].worker, 0U);
 }
 
+TEST(InlineQueues, WorkersAreSharedOutToGroups) {
+    for (const u32 workers : {1U, 2U, 3U, 4U}) {
+        auto plane = open_ports({port("a", "net_null_a", "b"), port("b", "net_null_b", "a"),
+                                 port("c", "net_null_c", "d"), port("d", "net_null_d", "c")},
+                                workers);
+        ASSERT_TRUE(plane);
+        const u32 each = (workers + 1) / 2;
+        const auto reports = plane->ports();
+        for (const PortReport& report : reports) ASSERT_EQ(report.queues.size(), each);
+        EXPECT_EQ(reports[0].queues[0].worker, 0U);
+        EXPECT_EQ(reports[1].queues[0].worker, 0U);
+        EXPECT_EQ(reports[2].queues[0].worker, each % workers);
+        EXPECT_EQ(reports[3].queues[each - 1].worker, (2 * each - 1) % workers);
+    }
+}
+
 std::string error_of(InlinePort port) {
     const auto plane = Inline::open({std::move(port)}, 1);
     return plane ? "opened" : plane.error().message;

@@ -96,15 +96,15 @@ public:
     u32 out_of_order = 0;
     u32 mixed = 0;
     u32 back_in_time = 0;
-    u32 newest = 0;
+    std::atomic<u32> newest{0};
 
 private:
     void run() {
-        auto deadline = std::chrono::steady_clock::now() + 5s;
+        auto deadline = std::chrono::steady_clock::now() + 60s;
         while (!stop_ || (received < sent && std::chrono::steady_clock::now() < deadline)) {
             if (!stop_) {
                 for (int i = 0; i < 32; ++i) send();
-                deadline = std::chrono::steady_clock::now() + 5s;
+                deadline = std::chrono::steady_clock::now() + 60s;
             }
             void* packet = nullptr;
             while (rte_ring_dequeue(peer_.out, &packet) == 0) look_at(static_cast<rte_mbuf*>(packet));
@@ -170,7 +170,9 @@ TEST_F(Reload, LosesAndMixesNothing) {
         ASSERT_TRUE(done) << done.error().message;
     }
     // A packet that no generation but the last one can have seen.
-    std::this_thread::sleep_for(20ms);
+    const auto deadline = std::chrono::steady_clock::now() + 60s;
+    while (traffic.newest != kReloads + 1 && std::chrono::steady_clock::now() < deadline)
+        std::this_thread::sleep_for(1ms);
     traffic.finish();
     EXPECT_EQ(daemon_->stop(), 0U);
 
@@ -210,7 +212,7 @@ protected:
     }
     void wait_for_packets() const {
         const u64 before = daemon_->report().packets();
-        const auto deadline = std::chrono::steady_clock::now() + 5s;
+        const auto deadline = std::chrono::steady_clock::now() + 60s;
         while (daemon_->report().packets() < before + 1000 && std::chrono::steady_clock::now() < deadline)
             std::this_thread::sleep_for(1ms);
     }
