@@ -2,7 +2,9 @@
 // Copyright (c) 2026, the xdplane authors
 // xdplane ctl: asks a running data plane, and tells it what to do.
 #include <algorithm>
+#include <cctype>
 #include <cstdio>
+#include <filesystem>
 #include <nlohmann/json.hpp>
 
 #include "cli/command.h"
@@ -13,21 +15,30 @@ namespace {
 
 namespace po = boost::program_options;
 
-constexpr std::string_view kUsageLine = "xdplane ctl [OPTION...] COMMAND [ARGUMENT]";
+constexpr std::string_view kUsageLine = "xdplane ctl [OPTION...] COMMAND [ARGUMENT...]";
 constexpr std::string_view kAbout = "Asks a running `xdplane run` over its control socket.";
 constexpr std::string_view kExamples = "\nExamples:\n"
                                        "  xdplane ctl status\n"
                                        "  xdplane ctl stats --json\n"
                                        "  xdplane ctl map blocklist\n"
+                                       "  xdplane ctl load blocklist drop.txt\n"
                                        "  xdplane ctl --control /run/left.sock reload\n"
                                        "\nExit status: 0 done, 1 refused or no answer, 2 bad usage.";
+
+/// "load MAP FILE"
+std::string with_arguments(const ControlCommand& command) {
+    std::string text(command.name);
+    for (const std::string& argument : arguments_of(command)) text += " " + argument;
+    std::transform(text.begin() + static_cast<std::ptrdiff_t>(command.name.size()), text.end(),
+                   text.begin() + static_cast<std::ptrdiff_t>(command.name.size()),
+                   [](unsigned char c) { return static_cast<char>(std::toupper(c)); });
+    return text;
+}
 
 std::string list_of_commands() {
     std::string text = "\nCommands:\n";
     for (const ControlCommand& command : control_commands()) {
-        std::string name(command.name);
-        if (!command.argument.empty()) name += " NAME";
-        text += fmt::format("  {:<12}{}\n", name, command.summary);
+        text += fmt::format("  {:<18}{}\n", with_arguments(command), command.summary);
     }
     return text;
 }
@@ -56,13 +67,18 @@ int ctl_command(const std::vector<std::string>& arguments) {
     if (!options.parse(arguments, values)) return kSuccess;
     if (words.empty()) throw UsageError("what is it to do? COMMAND is missing");
     const ControlCommand& command = find(words.front());
-    const std::size_t wanted = command.argument.empty() ? 1 : 2;
-    if (words.size() < wanted) throw UsageError(fmt::format("{} needs a name", command.name));
+    const std::vector<std::string> arguments_wanted = arguments_of(command);
+    const std::size_t wanted = arguments_wanted.size() + 1;
+    if (words.size() < wanted) throw UsageError(fmt::format("it is: {}", with_arguments(command)));
     if (words.size() > wanted) throw UsageError(fmt::format("'{}' is one word too many", words[wanted]));
     if (path.empty()) throw UsageError("--control is missing, and XDG_RUNTIME_DIR is not set");
 
     Json request = {{"command", command.name}, {"text", !json}};
-    if (wanted == 2) request[std::string(command.argument)] = words[1];
+    for (std::size_t i = 1; i < wanted; ++i) {
+        const std::string& key = arguments_wanted[i - 1];
+        // The data plane has another working directory.
+        request[key] = key == "file" ? std::filesystem::absolute(words[i]).string() : words[i];
+    }
     const auto reply = control_request(path, request);
     if (!reply) return failed(reply.error());
     if ((*reply)["ok"] != true) {

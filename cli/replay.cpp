@@ -88,8 +88,9 @@ bool parse(const Strings& words, Arguments& arguments) {
         ("config", po::value(&arguments.config), "config file that holds the chain")                //
         ("chain", po::value(&arguments.chain), "which chain of the config file, if it has several") //
         ("filter", po::value(&arguments.filter), "tcpdump expression, in front of the chain")       //
-        ("map", po::value(&arguments.maps), "NAME=FILE, fill a map from JSON; may be repeated")     //
-        ("dump-maps", po::value(&arguments.dump_maps), "write every map as JSON afterwards")        //
+        ("map", po::value(&arguments.maps),
+         "NAME=FILE, fill a map from a list, CSV or JSON; may be repeated")                  //
+        ("dump-maps", po::value(&arguments.dump_maps), "write every map as JSON afterwards") //
         ("per-packet", po::value(&replay.per_packet),
          "TSV: index, return value, length and CRC-32C afterwards")                                     //
         ("engine", po::value(&arguments.engine), "jit or interpreter; default: jit where there is one") //

@@ -11,12 +11,15 @@
 
 #include "bpf/base/reclaimer.h"
 #include "cli/command.h"
+#include "cli/service.h"
 #include "cli/stop_signals.h"
 #include "cli/trace_printer.h"
 #include "dataplane/bpf_server.h"
 #include "dataplane/control_commands.h"
 #include "dataplane/daemon.h"
 #include "dataplane/eal.h"
+#include "dataplane/metrics.h"
+#include "dataplane/metrics_server.h"
 
 namespace xdplane::cli {
 namespace {
@@ -30,9 +33,11 @@ constexpr std::string_view kUsageLine = "xdplane run --config FILE [OPTION...] [
 constexpr std::string_view kAbout =
     "Filters packets between ports until SIGINT or SIGTERM, then stops cleanly and prints a table.\n"
     "The configuration names the ports (any DPDK network device), the chain of programs in front of\n"
-    "each, and the peer that passed packets go out on. XDP_TX sends back, XDP_REDIRECT to the port with\n"
-    "that ifindex; what is dropped is counted by reason. SIGHUP, or `xdplane ctl reload`, reads the\n"
-    "configuration again and goes over to it without losing a packet; if it is wrong, the old one goes on.";
+    "each, and the peer that passed packets go out on, or pass = \"host\" for this machine's own network\n"
+    "stack. XDP_TX sends back, XDP_REDIRECT to the port with that ifindex or to another CPU; what is "
+    "dropped\n"
+    "is counted by reason. SIGHUP, or `xdplane ctl reload`, reads the configuration again and goes over to\n"
+    "it without losing a packet; if it is wrong, the old one goes on.";
 constexpr std::string_view kExamples =
     "Huge pages are used where some are free. What stands behind -- goes to DPDK's EAL.\n"
     "\nExamples:\n"
@@ -50,6 +55,7 @@ constexpr std::chrono::milliseconds kTick{50};
 struct RunOptions {
     std::string config;
     std::string control; ///< path of the control socket; empty: what the configuration says, or the default
+    std::string metrics; ///< address of the metrics; empty: what the configuration says, or nowhere
     std::string engine;
     std::string run_ahead;
     u32 workers = 0; ///< 0: what the configuration says, or 1
@@ -78,13 +84,15 @@ bool parse(Strings words, RunOptions& run) {
         ("run-ahead", po::value(&run.run_ahead)->default_value("auto"),
          "fetch what lookups will need ahead of each burst: on, off or auto") //
         ("workers", po::value(&run.workers),
-         "cores to filter on, at most; a port and its peer stay on one")  //
+         "cores to filter on, at most; each has queues of the ports")     //
         ("duration", po::value<double>(), "stop after that many seconds") //
         ("until-idle", po::value<double>(),
          "stop when nothing has come in for that many seconds, as at the end of a capture") //
         ("control", po::value(&run.control),
          "path of the control socket; default: the configuration's, or /run/xdplane.sock as root,\n"
          "$XDG_RUNTIME_DIR/xdplane.sock else") //
+        ("metrics", po::value(&run.metrics),
+         "serve Prometheus metrics at http://ADDRESS:PORT/metrics; a port alone is one of 127.0.0.1") //
         ("json", po::bool_switch(&run.json), "summary as JSON on standard output");
     po::variables_map values;
     if (!options.parse(words, values)) return false;
@@ -137,8 +145,8 @@ void reload(Daemon& daemon) {
 
 /// Until a signal to stop, the end of the time, or silence on all ports: answers the control socket, and
 /// reloads at SIGHUP. Returns how long that was.
-Seconds watch(Daemon& daemon, const RunOptions& run, const StopSignals& signals,
-              boost::asio::io_context& io) {
+Seconds watch(Daemon& daemon, const RunOptions& run, const StopSignals& signals, boost::asio::io_context& io,
+              Supervisor& supervisor) {
     const auto begin = Clock::now();
     LiveRate rate(true);
     u64 packets = 0;
@@ -158,11 +166,15 @@ Seconds watch(Daemon& daemon, const RunOptions& run, const StopSignals& signals,
         Seconds wait = kTick;
         if (run.duration) wait = std::min(wait, *run.duration - ran);
         io.run_for(std::chrono::duration_cast<std::chrono::nanoseconds>(wait));
+        supervisor.tick();
         const int signal = signals.take(std::chrono::nanoseconds(0));
-        if (signal == SIGHUP)
+        if (signal == SIGHUP) {
+            supervisor.reloading();
             reload(daemon);
-        else if (signal != 0)
+            supervisor.ready();
+        } else if (signal != 0) {
             break;
+        }
     }
     rate.clear();
     return Clock::now() - begin;
@@ -195,21 +207,39 @@ Result<Sockets> open_control(const RunOptions& run, Daemon& daemon, boost::asio:
     return Sockets{std::move(*server), bpf ? std::move(*bpf) : nullptr};
 }
 
+/// Nowhere unless asked for.
+Result<std::unique_ptr<MetricsServer>> open_metrics(const RunOptions& run, const Daemon& daemon,
+                                                    boost::asio::io_context& io) {
+    const std::string& configured = daemon.running().config.metrics.listen;
+    const std::string& address = run.metrics.empty() ? configured : run.metrics;
+    if (address.empty()) return nullptr;
+    auto server =
+        MetricsServer::open(io, address, [&daemon] { return metrics_text(metrics_report(daemon)); });
+    if (server) fmt::print(stderr, "xdplane: metrics at http://{}/metrics\n", (*server)->address());
+    return server;
+}
+
 Result<InlineReport> run_plane(const RunOptions& run, std::shared_ptr<const LoadedConfig> config,
-                               const StopSignals& signals) {
+                               const StopSignals& signals, const ServiceManager& manager) {
     auto started = Daemon::start(std::move(config), run.workers);
     if (!started) return fail(started.error());
     Daemon& daemon = **started;
     boost::asio::io_context io;
     auto sockets = open_control(run, daemon, io);
     if (!sockets) return fail(sockets.error());
+    auto metrics = open_metrics(run, daemon, io);
+    if (!metrics) return fail(metrics.error());
     const std::size_t ports = daemon.running().config.ports.size();
     const u32 workers = daemon.plane().workers();
     fmt::print(stderr, "xdplane: running, {} port{}, {} worker{}\n", ports, ports == 1 ? "" : "s", workers,
                workers == 1 ? "" : "s");
 
-    const Seconds ran = watch(daemon, run, signals, io);
+    Supervisor supervisor(manager, daemon);
+    supervisor.ready();
+    const Seconds ran = watch(daemon, run, signals, io, supervisor);
+    supervisor.stopping();
     *sockets = {};
+    metrics->reset();
     // A driver that does not come back from a transmit would keep us here for ever.
     alarm(kStopSeconds);
     const u32 missing = daemon.stop();
@@ -222,6 +252,7 @@ Result<InlineReport> run_plane(const RunOptions& run, std::shared_ptr<const Load
 
 Result<InlineReport> run_config(RunOptions run) {
     const StopSignals signals({SIGHUP}); // before other threads, which must not take them
+    const ServiceManager manager;        // changes the environment: before other threads, too
     const TracePrinter printer;
     auto config = load_config(run.config);
     if (!config) return fail(config.error());
@@ -229,7 +260,7 @@ Result<InlineReport> run_config(RunOptions run) {
     std::vector<std::string> notes;
     if (auto started = start_eal(run.eal, run.workers, notes); !started) return fail(started.error());
     for (const std::string& note : notes) fmt::print(stderr, "xdplane: {}\n", note);
-    auto report = run_plane(run, std::move(*config), signals);
+    auto report = run_plane(run, std::move(*config), signals, manager);
     stop_eal();
     return report;
 }

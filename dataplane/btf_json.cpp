@@ -273,6 +273,34 @@ Result<> btf_from_json(const Btf& btf, u32 type, const Json& json, std::span<u8>
     return value_from_json(btf, type, json, bytes, kDeepest);
 }
 
+Result<BtfPlace> find_btf_place(const Btf& btf, u32 type, std::string_view path) {
+    BtfPlace place{.type = type, .bit_size = btf.size_of(type).value_or(0) * 8};
+    while (!path.empty()) {
+        const std::size_t dot = path.find('.');
+        const std::string_view name = path.substr(0, dot);
+        path.remove_prefix(dot == std::string_view::npos ? path.size() : dot + 1);
+        std::vector<Field> fields;
+        const u32 id = btf.resolve(place.type);
+        if (place.bits == 0) collect_fields(btf, id, place.bit_offset, kDeepest, fields);
+        const auto field = std::ranges::find(fields, name, &Field::name);
+        if (field == fields.end()) return fail(ENOENT, "there is no member '{}'", name);
+        place = {field->type, field->bit_offset, field->bits,
+                 field->bits != 0 ? field->bits : btf.size_of(field->type).value_or(0) * 8};
+    }
+    return place;
+}
+
+Result<> btf_place_from_json(const Btf& btf, const BtfPlace& place, const Json& json, std::span<u8> bytes) {
+    if (place.bits == 0) {
+        if (place.bit_offset / 8 > bytes.size()) return fail(EINVAL, "is behind the end");
+        return value_from_json(btf, place.type, json, bytes.subspan(place.bit_offset / 8), kDeepest);
+    }
+    const auto number = integer_from_json(btf, btf.resolve(place.type), json, place.bits);
+    if (!number) return fail(number.error());
+    store_bits(*number, bytes, place.bit_offset, place.bits);
+    return {};
+}
+
 std::string to_hex(std::span<const u8> bytes) {
     static constexpr char kDigits[] = "0123456789abcdef";
     std::string text;

@@ -12,6 +12,7 @@
 #include <fmt/ranges.h>
 
 #include "dataplane/carry_over.h"
+#include "dataplane/map_file.h"
 
 namespace xdplane {
 namespace {

@@ -44,12 +44,12 @@ public:
         out = value->get();
         return {};
     }
-    Result<> number(std::string_view key, u32& out, u32 most) {
+    Result<> number(std::string_view key, u32& out, u32 most, u32 least = 1) {
         const toml::node* node = find(key);
         if (node == nullptr) return {};
         const auto* value = node->as_integer();
-        if (value == nullptr || value->get() < 1 || value->get() > most)
-            return error(*node, fmt::format("'{}' must be a whole number from 1 to {}", key, most));
+        if (value == nullptr || value->get() < least || value->get() > most)
+            return error(*node, fmt::format("'{}' must be a whole number from {} to {}", key, least, most));
         out = static_cast<u32>(value->get());
         return {};
     }
@@ -82,7 +82,7 @@ public:
         if (table == nullptr) return error(*node, fmt::format("'{}' must be a table of strings", key));
         for (const auto& [name, value] : *table) {
             if (value.as_string() == nullptr)
-                return error(value, fmt::format("'{}' must be the path of a JSON file", name.str()));
+                return error(value, fmt::format("'{}' must be the path of a file", name.str()));
             out.emplace_back(name.str(), value.as_string()->get());
         }
         return {};
@@ -126,7 +126,8 @@ public:
         Table table(root, config_.path, "the file");
         const auto read = in_order(
             [&] { return table.number("workers", config_.workers, 256); },
-            [&] { return read_control(table); },
+            [&] { return read_control(table); }, //
+            [&] { return read_metrics(table); },
             [&] { return table.tables("port", [&](const toml::table& t) { return read_port(t); }); },
             [&] { return table.tables("chain", [&](const toml::table& t) { return read_chain(t); }); },
             [&] { return table.done(); }, [&] { return check_names(); });
@@ -151,19 +152,53 @@ private:
         return read;
     }
 
+    Result<> read_metrics(Table& root) {
+        const toml::table* source = nullptr;
+        if (auto found = root.table("metrics", source); !found || source == nullptr) return found;
+        Table table(*source, config_.path, "[metrics]");
+        return in_order([&] { return table.string("listen", config_.metrics.listen, true); },
+                        [&] { return table.done(); });
+    }
+
     Result<> read_port(const toml::table& source) {
         Table table(source, config_.path, "a port");
         PortConfig port{.line = line_of(source)};
-        auto read = in_order([&] { return table.string("name", port.name, true); },
-                             [&] { return table.string("device", port.device, true); },
-                             [&] { return table.string("peer", port.peer); },
-                             [&] { return table.string("chain", port.chain); },
-                             [&] { return table.number("ifindex", port.ifindex, 0x7fffffff); },
-                             [&] { return table.number("rx_descriptors", port.rx_descriptors, 65535); },
-                             [&] { return table.number("tx_descriptors", port.tx_descriptors, 65535); },
-                             [&] { return table.done(); });
+        std::string pass;
+        auto read = in_order(
+            [&] { return table.string("name", port.name, true); },
+            [&] { return table.string("device", port.device, true); },
+            [&] { return table.string("peer", port.peer); }, [&] { return table.string("pass", pass); },
+            [&] { return table.string("host_interface", port.host_interface); },
+            [&] { return table.string("chain", port.chain); },
+            [&] { return table.number("ifindex", port.ifindex, 0x7fffffff); },
+            [&] { return table.number("rx_queues", port.rx_queues, 256); },
+            [&] { return table.number("mtu", port.mtu, 16384, 68); },
+            [&] { return table.number("rx_descriptors", port.rx_descriptors, 65535); },
+            [&] { return table.number("tx_descriptors", port.tx_descriptors, 65535); },
+            [&] { return table.done(); }, [&] { return check_host(table, source, port, pass); });
         config_.ports.push_back(std::move(port));
         return read;
+    }
+
+    static Result<> check_host(const Table& table, const toml::table& source, PortConfig& port,
+                               const std::string& pass) {
+        if (pass.empty() && !port.host_interface.empty())
+            return table.error(source, "'host_interface' goes with pass = \"host\"");
+        if (pass.empty()) return {};
+        if (pass != "host") return table.error(source, "'pass' must be \"host\"");
+        if (!port.peer.empty())
+            return table.error(source, fmt::format("port '{}' has a peer and pass = \"host\"", port.name));
+        if (port.host_interface.empty()) port.host_interface = port.name;
+        // As the kernel has it, and DPDK's arguments, too.
+        const std::string& name = port.host_interface;
+        if (name.size() > 15 || name == "." || name == ".." ||
+            name.find_first_of(" \t\n/:,=%\"'[]") != std::string::npos)
+            return table.error(source,
+                               fmt::format("'{}' can not be the name of an interface: 'host_interface' "
+                                           "gives another, of at most 15 characters",
+                                           name));
+        port.to_host = true;
+        return {};
     }
 
     Result<> read_chain(const toml::table& source) {

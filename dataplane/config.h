@@ -17,7 +17,7 @@ struct StageConfig {
     std::string name;    ///< for counters; empty: the program's
     std::string object;  ///< path of the object file
     std::string program; ///< empty: the object's only one
-    /// Maps to fill before the first packet: name in the object, path of a JSON file.
+    /// Maps to fill before the first packet: name in the object, path of a file (map_file.h).
     std::vector<std::pair<std::string, std::string>> maps;
     u32 line = 0; ///< where it stands, for errors
 };
@@ -30,11 +30,15 @@ struct ChainConfig {
 
 struct PortConfig {
     std::string name;
-    std::string device;     ///< DPDK's word for it: "0000:01:00.0", "net_af_packet0,iface=eth1"
-    std::string peer;       ///< port that passed packets go out on; empty: none
-    std::string chain;      ///< empty: every packet passes
-    u32 ifindex = 0;        ///< what programs see; 0: the data plane's choice
-    u32 rx_descriptors = 0; ///< 0: the data plane's choice
+    std::string device;   ///< DPDK's word for it: "0000:01:00.0", "net_af_packet0,iface=eth1"
+    std::string peer;     ///< port that passed packets go out on; empty: none
+    bool to_host = false; ///< passed packets go to a tap interface of this machine; then there is no peer
+    std::string host_interface; ///< its name; empty: the port's
+    std::string chain;          ///< empty: every packet passes
+    u32 ifindex = 0;            ///< what programs see; 0: the data plane's choice
+    u32 rx_queues = 0;          ///< 0: as many as there are workers for
+    u32 mtu = 0;                ///< 0: the device's own
+    u32 rx_descriptors = 0;     ///< 0: the data plane's choice
     u32 tx_descriptors = 0;
     u32 line = 0;
 };
@@ -46,10 +50,16 @@ struct ControlConfig {
     u32 mode = 0660;    ///< its permissions
 };
 
+/// Metrics over HTTP.
+struct MetricsConfig {
+    std::string listen; ///< address and port, see MetricsServer; empty: nowhere
+};
+
 struct Config {
     std::string path;
     u32 workers = 0; ///< 0: not said
     ControlConfig control;
+    MetricsConfig metrics;
     std::vector<PortConfig> ports;
     std::vector<ChainConfig> chains;
 

@@ -6,8 +6,13 @@
 #include <cerrno>
 #include <iterator>
 #include <nlohmann/json.hpp>
+#include <sstream>
 #include <unistd.h>
 
+#include "bpf/maps/hash.h"
+#include "bpf/maps/lpm_trie.h"
+#include "dataplane/map_file.h"
+#include "dataplane/map_replace.h"
 #include "bpf/syscall/pins.h"
 
 namespace xdplane {
@@ -24,6 +29,7 @@ Result<Json> status(Daemon& daemon, const Json&) {
                 {"generation", daemon.generation()},
                 {"can_roll_back", daemon.can_roll_back()},
                 {"last_error", daemon.last_error().empty() ? Json(nullptr) : Json(daemon.last_error())},
+                {"hanging", daemon.hanging().empty() ? Json(nullptr) : Json(daemon.hanging())},
                 {"seconds", report.seconds},
                 {"engine", report.engine},
                 {"workers", report.workers},
@@ -45,6 +51,7 @@ std::string status_text(const Daemon& daemon, const Json&) {
                     plural(daemon.running().chains.size(), "chain"), report.packets(), report.forwarded(),
                     report.dropped());
     if (!daemon.last_error().empty()) text += fmt::format("last error     {}\n", daemon.last_error());
+    if (!daemon.hanging().empty()) text += fmt::format("hanging        {}\n", daemon.hanging());
     return text;
 }
 
@@ -71,33 +78,29 @@ std::string chains_text(const Daemon& daemon, const Json&) {
     return text.empty() ? "no port has a chain\n" : text;
 }
 
-Result<Json> maps(Daemon& daemon, const Json&) {
-    Json array = Json::array();
-    for (const auto& [chain, loaded] : daemon.running().chains)
-        for (const NamedMap& named : loaded.maps) {
-            const MapSpec& spec = named.map->spec();
-            array.push_back({{"chain", chain},
-                             {"object", named.object},
-                             {"name", named.name},
-                             {"id", named.map->id},
-                             {"type", named.map->ops().name},
-                             {"key_size", spec.key_size},
-                             {"value_size", spec.value_size},
-                             {"max_entries", spec.max_entries},
-                             {"memory_bytes", named.map->memory_bytes()}});
-        }
-    return array;
+/// Where the map keeps count itself; null for others.
+Json entries_in(const Map& map) {
+    switch (map.spec().type) {
+    case BPF_MAP_TYPE_HASH:
+    case BPF_MAP_TYPE_PERCPU_HASH: return static_cast<const HashMap&>(map).size();
+    case BPF_MAP_TYPE_LPM_TRIE: return static_cast<const LpmTrie&>(map).size();
+    default: return nullptr;
+    }
 }
+
+Result<Json> maps(Daemon& daemon, const Json&) { return maps_report(daemon); }
 std::string maps_text(const Daemon&, const Json& result) {
-    std::string text = fmt::format("{:<6} {:<16} {:<20} {:<24} {:>6} {:>8} {:>12} {:>14}\n", "id", "chain",
-                                   "object:map", "type", "key B", "value B", "max entries", "memory KiB");
+    std::string text =
+        fmt::format("{:<6} {:<16} {:<20} {:<24} {:>6} {:>8} {:>12} {:>12} {:>14}\n", "id", "chain",
+                    "object:map", "type", "key B", "value B", "entries", "max entries", "memory KiB");
     for (const Json& map : result)
-        fmt::format_to(std::back_inserter(text), "{:<6} {:<16} {:<20} {:<24} {:>6} {:>8} {:>12} {:>14}\n",
-                       map["id"].get<u64>(), map["chain"].get<std::string>(),
+        fmt::format_to(std::back_inserter(text),
+                       "{:<6} {:<16} {:<20} {:<24} {:>6} {:>8} {:>12} {:>12} {:>14}\n", map["id"].get<u64>(),
+                       map["chain"].get<std::string>(),
                        map["object"].get<std::string>() + ":" + map["name"].get<std::string>(),
                        map["type"].get<std::string>(), map["key_size"].get<u64>(),
-                       map["value_size"].get<u64>(), map["max_entries"].get<u64>(),
-                       map["memory_bytes"].get<u64>() / 1024);
+                       map["value_size"].get<u64>(), map["entries"].is_null() ? "-" : map["entries"].dump(),
+                       map["max_entries"].get<u64>(), map["memory_bytes"].get<u64>() / 1024);
     return text;
 }
 
@@ -172,6 +175,46 @@ std::string generation_text(const Daemon& daemon, const Json& result) {
     return text;
 }
 
+/// "MAP", "OBJECT:MAP" or "CHAIN/OBJECT:MAP".
+Result<NamedMap> find_map(const Daemon& daemon, const std::string& name) {
+    std::vector<NamedMap> found;
+    std::vector<std::string> all;
+    std::vector<std::string> candidates;
+    for (const auto& [chain, loaded] : daemon.running().chains)
+        for (const NamedMap& map : loaded.maps) {
+            const std::string in_object = map.object + ":" + map.name;
+            const std::string in_chain = chain + "/" + in_object;
+            all.push_back(map.name);
+            if (name != map.name && name != in_object && name != in_chain) continue;
+            found.push_back(map);
+            candidates.push_back(in_chain);
+        }
+    if (found.empty()) return fail(ENOENT, "no map '{}' (there are: {})", name, fmt::join(all, ", "));
+    if (found.size() > 1)
+        return fail(EINVAL, "several maps are called '{}'; say which: {}", name, fmt::join(candidates, ", "));
+    return found.front();
+}
+
+Result<Json> load(Daemon& daemon, const Json& request) {
+    const auto map = find_map(daemon, request.at("map").get<std::string>());
+    if (!map) return fail(map.error());
+    const auto path = request.at("file").get<std::string>();
+    const auto entries = read_map_file(*map, path, MapFileKind::regular);
+    if (!entries) return fail(entries.error());
+    const auto done = replace_entries(*map->map, *entries);
+    if (!done) return fail(done.error(), fmt::format("{}: map {}", path, map->name));
+    return Json{{"map", map->name},
+                {"added", done->added},
+                {"removed", done->removed},
+                {"kept", done->kept},
+                {"changed", done->changed}};
+}
+std::string load_text(const Daemon&, const Json& result) {
+    return fmt::format("{}: {} added, {} removed, {} kept, {} of them changed\n",
+                       result["map"].get<std::string>(), result["added"].get<u64>(),
+                       result["removed"].get<u64>(), result["kept"].get<u64>(), result["changed"].get<u64>());
+}
+
 constexpr ControlCommand kCommands[] = {
     {"status", "", "what runs, for how long, and the last error", status, status_text},
     {"ports", "", "counters of each port", ports, ports_text},
@@ -179,6 +222,7 @@ constexpr ControlCommand kCommands[] = {
     {"chains", "", "counters of each chain and stage", chains, chains_text},
     {"maps", "", "maps of all chains", maps, maps_text},
     {"map", "map", "entries of a map", map_entries, as_text},
+    {"load", "map file", "bring a map to exactly the contents of a file", load, load_text},
     {"pins", "", "what is pinned below /sys/fs/bpf, by `xdplane exec`", pins, pins_text},
     {"stats", "", "all counters, as at the end of `xdplane run`", stats, stats_text},
     {"reload", "", "read the configuration again and go over to it, all or nothing", reload, generation_text},
@@ -189,7 +233,31 @@ Json refusal(std::string_view message) { return {{"ok", false}, {"error", messag
 
 } // namespace
 
+Json maps_report(const Daemon& daemon) {
+    Json array = Json::array();
+    for (const auto& [chain, loaded] : daemon.running().chains)
+        for (const NamedMap& named : loaded.maps) {
+            const MapSpec& spec = named.map->spec();
+            array.push_back({{"chain", chain},
+                             {"object", named.object},
+                             {"name", named.name},
+                             {"id", named.map->id},
+                             {"type", named.map->ops().name},
+                             {"key_size", spec.key_size},
+                             {"value_size", spec.value_size},
+                             {"max_entries", spec.max_entries},
+                             {"entries", entries_in(*named.map)},
+                             {"memory_bytes", named.map->memory_bytes()}});
+        }
+    return array;
+}
+
 std::span<const ControlCommand> control_commands() { return kCommands; }
+
+std::vector<std::string> arguments_of(const ControlCommand& command) {
+    std::istringstream words{std::string(command.argument)};
+    return {std::istream_iterator<std::string>(words), {}};
+}
 
 Json handle_control_request(Daemon& daemon, const Json& request) {
     const auto name = request.find("command");
@@ -198,10 +266,10 @@ Json handle_control_request(Daemon& daemon, const Json& request) {
         std::ranges::find(kCommands, name->get_ref<const std::string&>(), &ControlCommand::name);
     if (command == std::end(kCommands))
         return refusal(fmt::format("there is no command '{}'", name->get_ref<const std::string&>()));
-    if (!command->argument.empty()) {
-        const auto argument = request.find(command->argument);
+    for (const std::string& key : arguments_of(*command)) {
+        const auto argument = request.find(key);
         if (argument == request.end() || !argument->is_string())
-            return refusal(fmt::format("'{}' needs \"{}\", a string", command->name, command->argument));
+            return refusal(fmt::format("'{}' needs \"{}\", a string", command->name, key));
     }
     auto result = command->run(daemon, request);
     if (!result) return refusal(result.error().message);

@@ -2,7 +2,9 @@
 // Copyright (c) 2026, the xdplane authors
 #pragma once
 #include <span>
+#include <string>
 #include <string_view>
+#include <vector>
 
 #include "dataplane/control_server.h"
 #include "dataplane/daemon.h"
@@ -12,7 +14,7 @@ namespace xdplane {
 /// A command of the control socket: a row in control_commands.cpp.
 struct ControlCommand {
     std::string_view name;
-    std::string_view argument; ///< key of the request that it takes besides; empty: none
+    std::string_view argument; ///< keys of the request that it takes besides, blanks between; empty: none
     std::string_view summary;  ///< one line, for `xdplane ctl --help`
     /// The result, for programs.
     Result<Json> (*run)(Daemon& daemon, const Json& request);
@@ -20,6 +22,11 @@ struct ControlCommand {
     std::string (*text)(const Daemon& daemon, const Json& result);
 };
 [[nodiscard]] std::span<const ControlCommand> control_commands();
+/// Its arguments, in the order of the command line.
+[[nodiscard]] std::vector<std::string> arguments_of(const ControlCommand& command);
+
+/// Maps of all chains: what `maps` gives.
+[[nodiscard]] Json maps_report(const Daemon& daemon);
 
 /// Carries out a request. With "text": true in it the reply has the result as "text" too.
 [[nodiscard]] Json handle_control_request(Daemon& daemon, const Json& request);

@@ -11,13 +11,25 @@ namespace xdplane {
 std::vector<InlinePort> LoadedConfig::ports() const {
     std::vector<InlinePort> ports;
     for (const PortConfig& port : config.ports) {
-        PortSpec spec{.name = port.name, .device = port.device, .ifindex = port.ifindex};
+        PortSpec spec{.name = port.name,
+                      .device = port.device,
+                      .ifindex = port.ifindex,
+                      .rx_queues = port.rx_queues,
+                      .mtu = port.mtu};
         if (port.rx_descriptors != 0) spec.rx_descriptors = port.rx_descriptors;
         if (port.tx_descriptors != 0) spec.tx_descriptors = port.tx_descriptors;
+        // The host's side of a port is a port as well, and the two are peers.
+        const std::string host = port.name + ".host";
+        PortSpec tap{.name = host,
+                     .device = fmt::format("net_tap_xdp{},iface={}", ports.size(), port.host_interface),
+                     .mtu = port.mtu};
         ports.push_back({.spec = std::move(spec),
-                         .peer = port.peer,
+                         .peer = port.to_host ? host : port.peer,
                          .chain = port.chain.empty() ? nullptr : chains.at(port.chain).chain,
                          .chain_name = port.chain});
+        if (port.to_host)
+            ports.push_back(
+                {.spec = std::move(tap), .peer = port.name, .mac_of = port.name, .chain = nullptr});
     }
     return ports;
 }

@@ -53,7 +53,10 @@ public:
     [[nodiscard]] u64 generation() const { return generation_; }
     [[nodiscard]] bool can_roll_back() const { return before_ != nullptr; }
     [[nodiscard]] const std::string& last_error() const { return last_error_; } ///< of reload(); may be empty
-    [[nodiscard]] double seconds() const;                                       ///< since start()
+    /// Workers that hang, as a WorkerWatch tells; empty if none does.
+    [[nodiscard]] const std::string& hanging() const { return hanging_; }
+    void set_hanging(std::string summary) { hanging_ = std::move(summary); }
+    [[nodiscard]] double seconds() const; ///< since start()
     [[nodiscard]] InlineReport report() const;
 
 private:
@@ -66,6 +69,7 @@ private:
     std::chrono::steady_clock::time_point begin_;
     u64 generation_ = 1;
     std::string last_error_;
+    std::string hanging_;
 };
 
 } // namespace xdplane

@@ -4,7 +4,9 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdarg>
 #include <cstdio>
+#include <dlfcn.h>
 #include <fcntl.h>
 #include <fstream>
 #include <mutex>
@@ -63,8 +65,9 @@ bool huge_pages_free() {
 /// DPDK writes its log here, from any thread. Only the first line is kept: what follows the cause are its
 /// consequences, layer by layer.
 struct LogKeeper {
-    std::mutex lock;
-    std::string line; ///< guarded by lock
+    std::mutex lock;    ///< guards all below
+    std::string line;   ///< DPDK's
+    std::string detail; ///< what libxdp said last of an error
 };
 LogKeeper& log_keeper() {
     static LogKeeper keeper;
@@ -79,6 +82,33 @@ ssize_t keep_log(void*, const char* text, std::size_t size) {
         keeper.line = all.substr(0, all.find('\n'));
     }
     return static_cast<ssize_t>(size);
+}
+
+/// libxdp and its libbpf, which net_af_xdp brings along, write to stderr what does not concern anybody, and
+/// what went wrong.
+int keep_xdp_log(int level, const char* format, va_list arguments) {
+    std::array<char, 256> text{};
+    const int size = std::vsnprintf(text.data(), text.size(), format, arguments);
+    const std::string_view line(text.data());
+    if (level != 0 || !line.contains("Error")) return size;
+    LogKeeper& keeper = log_keeper();
+    const std::scoped_lock guard(keeper.lock);
+    keeper.detail = line.substr(0, line.find('\n'));
+    return size;
+}
+
+/// Those of the machine, if EAL has loaded the driver; not the libbpf that is part of this program.
+void take_xdp_log() {
+    constexpr std::array<std::array<const char*, 2>, 2> kPrinters{
+        {{"libxdp.so.1", "libxdp_set_print"}, {"libbpf.so.1", "libbpf_set_print"}}};
+    for (const auto& [library, function] : kPrinters) {
+        void* const handle = dlopen(library, RTLD_NOW | RTLD_NOLOAD);
+        if (handle == nullptr) continue;
+        using Print = int (*)(int, const char*, va_list);
+        if (void* const set = dlsym(handle, function); set != nullptr)
+            reinterpret_cast<Print (*)(Print)>(set)(keep_xdp_log);
+        dlclose(handle);
+    }
 }
 
 /// A function's name in front ("rte_pmd_init_internals(): ") means nothing to a user.
@@ -139,7 +169,9 @@ private:
 std::string take_eal_log() {
     LogKeeper& keeper = log_keeper();
     const std::scoped_lock guard(keeper.lock);
-    return without_function(std::exchange(keeper.line, {}));
+    const std::string detail = std::exchange(keeper.detail, {});
+    const std::string line = without_function(std::exchange(keeper.line, {}));
+    return line.empty() || detail.empty() ? line : fmt::format("{} {}", line, detail);
 }
 
 Result<> start_eal(std::vector<std::string> arguments, u32 workers, std::vector<std::string>& notes) {
@@ -151,7 +183,7 @@ Result<> start_eal(std::vector<std::string> arguments, u32 workers, std::vector<
         notes.emplace_back("no free huge pages: using ordinary ones (sysctl vm.nr_hugepages=512 makes some)");
     }
     if (has_option(arguments, {"--no-huge"}) && !has_option(arguments, {"-m"}))
-        arguments.insert(arguments.end(), {"-m", "1024"});
+        arguments.insert(arguments.end(), {"-m", std::to_string(1024 + 256 * (workers - 1))});
     // Nothing is shared with other processes, so nothing is left in the file system. EAL has two words for
     // it.
     if (!has_option(arguments, {"--in-memory", "--no-shconf", "--file-prefix", "--proc-type"}))
@@ -184,6 +216,7 @@ Result<> start_eal(std::vector<std::string> arguments, u32 workers, std::vector<
         return fail(error, "DPDK does not start with '{}': {}", fmt::join(arguments, " "),
                     reason.empty() ? rte_strerror(error) : reason);
     }
+    if (!talkative) take_xdp_log();
     return {};
 }
 

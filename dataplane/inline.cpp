@@ -6,9 +6,12 @@
 #include <chrono>
 #include <numeric>
 #include <rte_eal.h>
+#include <rte_errno.h>
 #include <rte_ethdev.h>
 #include <rte_launch.h>
 #include <rte_lcore.h>
+#include <rte_mbuf.h>
+#include <rte_ring.h>
 #include <set>
 #include <thread>
 
@@ -28,6 +31,15 @@ std::vector<unsigned> worker_lcores() {
     return lcores;
 }
 
+/// The CPU that an lcore is pinned to; -1 if it has several.
+i32 only_cpu(unsigned lcore) {
+    const cpu_set_t set = rte_lcore_cpuset(lcore);
+    if (CPU_COUNT(&set) != 1) return -1;
+    i32 cpu = 0;
+    while (!CPU_ISSET(cpu, &set)) ++cpu;
+    return cpu;
+}
+
 Result<> check_names(const std::vector<InlinePort>& ports) {
     std::set<std::string_view> names;
     for (const InlinePort& port : ports)
@@ -37,6 +49,15 @@ Result<> check_names(const std::vector<InlinePort>& ports) {
         if (!port.peer.empty() && !names.contains(port.peer))
             return fail(EINVAL, "port {}: its peer {} is no port", port.spec.name, port.peer);
     return {};
+}
+
+void add_to(PortReport& report, const QueueStats& stats) {
+    report.rx_packets += stats.rx_packets.get();
+    report.rx_bytes += stats.rx_bytes.get();
+    report.forwarded += stats.forwarded.get();
+    report.handed += stats.handed.get();
+    report.copies += stats.copies.get();
+    for (u32 i = 0; i < kDrops; ++i) report.drops[i] += stats.drops[i].get();
 }
 
 /// By name; -1 if there is none.
@@ -62,17 +83,24 @@ Result<std::unique_ptr<Inline>> Inline::open(std::vector<InlinePort> ports, u32 
     workers = std::max(workers, 1U);
     for (const InlinePort& config : ports) {
         Opened opened;
-        auto port = Port::open(config.spec, workers);
+        PortSpec spec = config.spec;
+        if (const auto like = std::ranges::find(data_plane->ports_, config.mac_of,
+                                                [](const Opened& other) { return other.spec.name; });
+            like != data_plane->ports_.end())
+            if (const std::string mac = like->port->mac(); !mac.empty()) spec.device += ",mac=" + mac;
+        auto port = Port::open(spec, workers);
         if (!port) return fail(port.error());
         opened.spec = config.spec;
         opened.port = std::move(*port);
-        opened.stats = std::make_unique<QueueStats>();
+        opened.stats = std::make_unique<QueueStats[]>(opened.port->rx_queues());
+        opened.handed = std::make_unique<QueueStats[]>(workers);
         opened.tx_stats = std::make_unique<TxStats[]>(workers);
         opened.tx_lock = std::make_unique<std::atomic_flag>();
         data_plane->ports_.push_back(std::move(opened));
     }
     if (auto ok = data_plane->check_ifindexes(); !ok) return fail(ok.error());
     const u32 used = data_plane->assign_workers(ports, workers);
+    if (auto ok = data_plane->make_inboxes(used); !ok) return fail(ok.error());
     data_plane->worker_stats_ = std::make_unique<WorkerStats[]>(used);
     data_plane->live_ = data_plane->make_live(std::move(ports), used);
     return data_plane;
@@ -87,9 +115,23 @@ Result<> Inline::check_ifindexes() const {
     return {};
 }
 
+Result<> Inline::make_inboxes(u32 workers) {
+    for (u32 worker = 0; worker < workers; ++worker) {
+        rte_ring* inbox =
+            rte_ring_create_elem(fmt::format("xdplane_inbox_{}", worker).c_str(), sizeof(Handed), kInboxSize,
+                                 SOCKET_ID_ANY, RING_F_SC_DEQ | RING_F_EXACT_SZ);
+        if (inbox == nullptr)
+            return fail(rte_errno, "no memory for the inbox of worker {}: {}", worker,
+                        rte_strerror(rte_errno));
+        shared_.inboxes.push_back(inbox);
+    }
+    return {};
+}
+
 /// Returns how many workers have something to do.
 u32 Inline::assign_workers(const std::vector<InlinePort>& ports, u32 workers) {
-    // Ports that name each other as peers form groups; a group stays on one worker.
+    // Ports that name each other as peers form groups; a group has as many workers as its widest port has
+    // queues.
     std::vector<u32> group(ports.size());
     std::iota(group.begin(), group.end(), 0U);
     for (std::size_t i = 0; i < ports.size(); ++i) {
@@ -102,31 +144,52 @@ u32 Inline::assign_workers(const std::vector<InlinePort>& ports, u32 workers) {
     std::ranges::sort(groups);
     groups.erase(std::unique(groups.begin(), groups.end()), groups.end());
 
-    const u32 used = std::min<u32>(workers, static_cast<u32>(groups.size()));
-    for (std::size_t i = 0; i < ports.size(); ++i)
-        ports_[i].worker =
-            static_cast<u32>(std::ranges::lower_bound(groups, group[i]) - groups.begin()) % used;
-    return used;
+    u32 shares = 0;
+    for (const u32 one : groups) {
+        u32 widest = 1;
+        for (std::size_t i = 0; i < ports.size(); ++i) {
+            if (group[i] != one) continue;
+            ports_[i].first_worker = shares;
+            widest = std::max<u32>(widest, ports_[i].port->rx_queues());
+        }
+        shares += widest;
+    }
+    return std::min(workers, shares);
 }
 
 std::unique_ptr<Inline::Live> Inline::make_live(std::vector<InlinePort> ports, u32 workers) {
     auto live = std::make_unique<Live>();
     live->generation.queues.resize(workers);
     live->generation.targets.resize(workers);
+    live->generation.arrivals.resize(workers);
     for (std::size_t i = 0; i < ports.size(); ++i) {
         const Opened& opened = ports_[i];
         const Port& port = *opened.port;
         const auto& chain = ports[i].chain;
-        live->stats.push_back(chain ? std::make_unique<ChainStats>(chain->stages().size()) : nullptr);
+        auto& stats = live->stats.emplace_back();
         const i32 peer = ports[i].peer.empty() ? -1 : index_of(ports, ports[i].peer);
-        live->generation.queues[opened.worker].push_back({.port = port.id(),
-                                                          .queue = 0,
-                                                          .ifindex = port.ifindex(),
-                                                          .chain = chain,
-                                                          .chain_stats = live->stats.back().get(),
-                                                          .stats = opened.stats.get(),
-                                                          .peer = peer,
-                                                          .self = static_cast<i32>(i)});
+        for (u16 queue = 0; queue < port.rx_queues(); ++queue) {
+            if (chain) stats.push_back(std::make_unique<ChainStats>(chain->stages().size()));
+            live->generation.queues[opened.worker_of(queue, workers)].push_back(
+                {.port = port.id(),
+                 .queue = queue,
+                 .ifindex = port.ifindex(),
+                 .mtu = port.mtu(),
+                 .pool = port.pool(),
+                 .chain = chain,
+                 .chain_stats = chain ? stats.back().get() : nullptr,
+                 .stats = &opened.stats[queue],
+                 .peer = peer,
+                 .self = static_cast<i32>(i)});
+        }
+        for (u32 worker = 0; worker < workers; ++worker)
+            live->generation.arrivals[worker].push_back({.port = port.id(),
+                                                         .ifindex = port.ifindex(),
+                                                         .mtu = port.mtu(),
+                                                         .pool = port.pool(),
+                                                         .stats = &opened.handed[worker],
+                                                         .peer = peer,
+                                                         .self = static_cast<i32>(i)});
         const u32 queues = port.tx_queues();
         for (u32 worker = 0; worker < workers; ++worker)
             live->generation.targets[worker].push_back(
@@ -148,7 +211,7 @@ Result<> Inline::reconfigure(std::vector<InlinePort> ports) {
         if (index < 0) return fail(ENOENT, "port {} is open; it can not go away", opened.spec.name);
         in_order.push_back(ports[static_cast<u32>(index)]);
         if (in_order.back().spec != opened.spec)
-            return fail(EINVAL, "port {} is open; its device, ifindex and rings can not change",
+            return fail(EINVAL, "port {} is open; its device, ifindex, MTU and queues can not change",
                         opened.spec.name);
     }
     for (const InlinePort& port : ports)
@@ -184,9 +247,10 @@ void Inline::bury_retired() {
 
 void Inline::add_chains(const Live& live, std::vector<ChainReport>& reports) {
     for (std::size_t i = 0; i < live.ports.size(); ++i) {
-        if (live.stats[i] == nullptr) continue;
-        const ChainStats* const stats = live.stats[i].get();
-        add_to(reports, report_chain(live.ports[i].chain_name, *live.ports[i].chain, {&stats, 1}));
+        if (live.stats[i].empty()) continue;
+        std::vector<const ChainStats*> stats;
+        for (const auto& queue : live.stats[i]) stats.push_back(queue.get());
+        add_to(reports, report_chain(live.ports[i].chain_name, *live.ports[i].chain, stats));
     }
 }
 
@@ -197,15 +261,34 @@ Result<> Inline::start() {
                     workers(), lcores.size());
     shared_.generation.store(&live_->generation, std::memory_order_release);
     shared_.stop.store(false);
+    shared_.started.store(0);
+    shared_.finished.store(0);
+    shared_.worker_of_cpu.assign(num_possible_cpus(), -1);
+    for (u32 worker = 0; worker < workers(); ++worker)
+        if (const i32 cpu = only_cpu(lcores[worker]);
+            cpu >= 0 && static_cast<u32>(cpu) < shared_.worker_of_cpu.size())
+            shared_.worker_of_cpu[static_cast<u32>(cpu)] = static_cast<i32>(worker);
     launches_.clear();
     for (u32 worker = 0; worker < workers(); ++worker)
         launches_.push_back({&shared_, worker, &worker_stats_[worker]});
     running_ = true;
-    for (u32 worker = 0; worker < workers(); ++worker)
+    for (u32 worker = 0; worker < workers(); ++worker) {
         if (const int error = rte_eal_remote_launch(worker_main, &launches_[worker], lcores[worker]);
             error != 0)
             return fail(-error, "can not start worker {} on lcore {}", worker, lcores[worker]);
+        shared_.started.fetch_add(1);
+    }
     return {};
+}
+
+/// A worker that could not start leaves what it was sent.
+void Inline::empty_inboxes() {
+    Handed left{};
+    for (u32 worker = 0; worker < workers(); ++worker)
+        while (rte_ring_sc_dequeue_elem(shared_.inboxes[worker], &left, sizeof left) == 0) {
+            rte_pktmbuf_free(left.mbuf);
+            ports_[left.port].handed[worker].drops[static_cast<u32>(Drop::cpu_map)].add(1);
+        }
 }
 
 u32 Inline::stop() {
@@ -213,6 +296,7 @@ u32 Inline::stop() {
         shared_.stop.store(true);
         rte_eal_mp_wait_lcore();
         running_ = false;
+        empty_inboxes();
         bury_retired();
     }
     for (Opened& opened : ports_) opened.port->stop();
@@ -221,22 +305,26 @@ u32 Inline::stop() {
     return missing;
 }
 
-Inline::~Inline() { (void)stop(); }
+Inline::~Inline() {
+    (void)stop();
+    for (rte_ring* inbox : shared_.inboxes) rte_ring_free(inbox);
+}
 
 std::vector<PortReport> Inline::ports() const {
     std::vector<PortReport> reports;
     for (const Opened& opened : ports_) {
-        PortReport report{
-            .name = opened.port->name(), .device = opened.port->device(), .worker = opened.worker};
-        report.rx_packets = opened.stats->rx_packets.get();
-        report.rx_bytes = opened.stats->rx_bytes.get();
-        report.forwarded = opened.stats->forwarded.get();
-        report.copies = opened.stats->copies.get();
+        PortReport report{.name = opened.port->name(), .device = opened.port->device()};
+        for (u32 queue = 0; queue < opened.port->rx_queues(); ++queue) {
+            const QueueStats& stats = opened.stats[queue];
+            report.queues.push_back(
+                {.worker = opened.worker_of(queue, workers()), .rx_packets = stats.rx_packets.get()});
+            add_to(report, stats);
+        }
         for (u32 worker = 0; worker < workers(); ++worker) {
+            add_to(report, opened.handed[worker]);
             report.tx_packets += opened.tx_stats[worker].packets.get();
             report.tx_bytes += opened.tx_stats[worker].bytes.get();
         }
-        for (u32 i = 0; i < kDrops; ++i) report.drops[i] = opened.stats->drops[i].get();
         report.device_counters = opened.port->counters();
         reports.push_back(std::move(report));
     }
@@ -260,13 +348,19 @@ std::vector<WorkerReport> Inline::worker_reports() const {
                             .bursts = 0,
                             .packets = 0};
         for (const Opened& opened : ports_) {
-            if (opened.worker != worker) continue;
-            report.bursts += opened.stats->bursts.get();
-            report.packets += opened.stats->rx_packets.get();
+            for (u32 queue = 0; queue < opened.port->rx_queues(); ++queue) {
+                if (opened.worker_of(queue, workers()) != worker) continue;
+                report.bursts += opened.stats[queue].bursts.get();
+                report.packets += opened.stats[queue].rx_packets.get();
+            }
         }
-        const auto busy = static_cast<double>(stats.busy_cycles.get());
-        if (report.packets != 0) report.cycles_per_packet = busy / static_cast<double>(report.packets);
-        if (stats.cycles.get() != 0) report.busy = busy / static_cast<double>(stats.cycles.get());
+        report.cycles = stats.cycles.get();
+        report.busy_cycles = stats.busy_cycles.get();
+        report.arrivals = stats.arrivals.get();
+        const auto busy = static_cast<double>(report.busy_cycles);
+        if (const u64 all = report.packets + report.arrivals; all != 0)
+            report.cycles_per_packet = busy / static_cast<double>(all);
+        if (report.cycles != 0) report.busy = busy / static_cast<double>(report.cycles);
         reports.push_back(report);
     }
     return reports;

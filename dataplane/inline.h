@@ -18,9 +18,16 @@ namespace xdplane {
 /// A port and what happens to the packets that come in on it.
 struct InlinePort {
     PortSpec spec;
-    std::string peer;                   ///< name of the port that XDP_PASS sends to; empty: none
+    std::string peer;   ///< name of the port that XDP_PASS sends to; empty: none
+    std::string mac_of; ///< a port before this one, whose MAC address a net_tap gets; or empty
     std::shared_ptr<const Chain> chain; ///< null: every packet passes
     std::string chain_name;             ///< under which it is counted
+};
+
+/// One receive queue of a port.
+struct QueueReport {
+    u32 worker = 0; ///< who reads it
+    u64 rx_packets = 0;
 };
 
 /// Counters of one port. Of what came in on it: rx_packets + copies = forwarded + the sum of drops, once the
@@ -28,10 +35,11 @@ struct InlinePort {
 struct PortReport {
     std::string name;
     std::string device;
-    u32 worker = 0;
+    std::vector<QueueReport> queues; ///< receive queues, by number
     u64 rx_packets = 0;
     u64 rx_bytes = 0;
     u64 forwarded = 0;  ///< of the packets that came in here: handed to some port's transmit queue
+    u64 handed = 0;     ///< of the packets that came in here: to the worker of a cpumap's CPU
     u64 copies = 0;     ///< of the packets that came in here, for BPF_F_BROADCAST: all but one per packet
     u64 tx_packets = 0; ///< handed to this port's transmit queues, wherever they came in
     u64 tx_bytes = 0;
@@ -44,8 +52,11 @@ struct WorkerReport {
     u32 cpu = 0; ///< it is pinned to
     u64 rounds = 0;
     u64 bursts = 0;
-    u64 packets = 0;
-    double cycles_per_packet = 0; ///< of the timestamp counter, receiving and sending included
+    u64 packets = 0;              ///< received on its queues
+    u64 arrivals = 0;             ///< handed over to it by a cpumap
+    u64 cycles = 0;               ///< of the timestamp counter, in all rounds
+    u64 busy_cycles = 0;          ///< in rounds that brought packets
+    double cycles_per_packet = 0; ///< of packets and arrivals, receiving and sending included
     double busy = 0;              ///< share of its time, 0 to 1, in rounds that brought packets
 
     [[nodiscard]] double packets_per_burst() const {
@@ -56,8 +67,9 @@ struct WorkerReport {
 /// Start DPDK first: start_eal(). All of it is the control thread's.
 class Inline {
 public:
-    /// Opens all ports and assigns them to at most `workers` workers. A port and its peer share one: between
-    /// them packets keep to one core.
+    /// Opens all ports and shares their receive queues out to at most `workers` workers. Queues of the same
+    /// number of a port and its peer share one: between them packets, and both directions of what a
+    /// symmetric hash keeps together, keep to one core.
     static Result<std::unique_ptr<Inline>> open(std::vector<InlinePort> ports, u32 workers);
     ~Inline();
 
@@ -82,17 +94,22 @@ private:
     struct Opened {
         PortSpec spec;
         std::unique_ptr<Port> port;
-        std::unique_ptr<QueueStats> stats;
+        std::unique_ptr<QueueStats[]> stats;       ///< by receive queue
+        std::unique_ptr<QueueStats[]> handed;      ///< by worker: of what others received here for it
         std::unique_ptr<TxStats[]> tx_stats;       ///< by worker
         std::unique_ptr<std::atomic_flag> tx_lock; ///< where workers share a transmit queue
-        u32 worker = 0;                            ///< for as long as the port is open
+        u32 first_worker = 0;                      ///< reads queue 0; the next ones the next queues
+
+        /// Of `workers`: who reads a queue, for as long as the port is open.
+        [[nodiscard]] u32 worker_of(u32 queue, u32 workers) const { return (first_worker + queue) % workers; }
     };
     /// A generation and what belongs to it alone.
     struct Live {
         Generation generation;
-        std::vector<InlinePort> ports;                  ///< in the order of ports_
-        std::vector<std::unique_ptr<ChainStats>> stats; ///< by port; null without a chain
-        u64 stamp = 0;                                  ///< of the Reclaimer, once another one took its place
+        std::vector<InlinePort> ports; ///< in the order of ports_
+        /// By port and receive queue; none without a chain.
+        std::vector<std::vector<std::unique_ptr<ChainStats>>> stats;
+        u64 stamp = 0; ///< of the Reclaimer, once another one took its place
     };
     struct Launch {
         WorkerShared* shared;
@@ -103,6 +120,8 @@ private:
 
     Inline() = default;
     [[nodiscard]] Result<> check_ifindexes() const;
+    Result<> make_inboxes(u32 workers);
+    void empty_inboxes();
     u32 assign_workers(const std::vector<InlinePort>& ports, u32 workers);
     [[nodiscard]] std::unique_ptr<Live> make_live(std::vector<InlinePort> ports, u32 workers);
     [[nodiscard]] Result<> wait_for(u64 stamp) const;

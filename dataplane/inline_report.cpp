@@ -80,11 +80,12 @@ std::string chain_table(const ChainReport& chain) {
 }
 
 std::string workers_table(const std::vector<WorkerReport>& workers) {
-    std::string text = fmt::format("{:<8} {:>5} {:>14} {:>14} {:>14} {:>14} {:>7}\n", "worker", "cpu",
-                                   "packets", "bursts", "packets/burst", "cycles/packet", "busy");
+    std::string text = fmt::format("{:<8} {:>5} {:>14} {:>14} {:>14} {:>14} {:>14} {:>7}\n", "worker", "cpu",
+                                   "packets", "arrivals", "bursts", "packets/burst", "cycles/packet", "busy");
     for (std::size_t i = 0; i < workers.size(); ++i)
-        fmt::format_to(std::back_inserter(text), "{:<8} {:>5} {:>14} {:>14} {:>14.1f} {:>14.0f} {:>6.1f}%\n",
-                       i, workers[i].cpu, workers[i].packets, workers[i].bursts,
+        fmt::format_to(std::back_inserter(text),
+                       "{:<8} {:>5} {:>14} {:>14} {:>14} {:>14.1f} {:>14.0f} {:>6.1f}%\n", i, workers[i].cpu,
+                       workers[i].packets, workers[i].arrivals, workers[i].bursts,
                        workers[i].packets_per_burst(), workers[i].cycles_per_packet, workers[i].busy * 100);
     return text;
 }
@@ -101,12 +102,16 @@ std::string as_table(const InlineReport& report) {
 Json json_of(const PortReport& port) {
     Json drops;
     for (u32 i = 0; i < kDrops; ++i) drops[kDropReasons[i].key] = port.drops[i];
+    Json queues = Json::array();
+    for (const QueueReport& queue : port.queues)
+        queues.push_back({{"worker", queue.worker}, {"rx_packets", queue.rx_packets}});
     return {{"name", port.name},
             {"device", port.device},
-            {"worker", port.worker},
+            {"queues", queues},
             {"rx_packets", port.rx_packets},
             {"rx_bytes", port.rx_bytes},
             {"forwarded", port.forwarded},
+            {"handed", port.handed},
             {"copies", port.copies},
             {"dropped", drops},
             {"tx_packets", port.tx_packets},
@@ -132,6 +137,9 @@ Json json_of(const WorkerReport& worker) {
             {"rounds", worker.rounds},
             {"bursts", worker.bursts},
             {"packets", worker.packets},
+            {"arrivals", worker.arrivals},
+            {"cycles", worker.cycles},
+            {"busy_cycles", worker.busy_cycles},
             {"packets_per_burst", worker.packets_per_burst()},
             {"cycles_per_packet", worker.cycles_per_packet},
             {"busy", worker.busy}};

@@ -4,12 +4,20 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
+#include <cstring>
+#include <fmt/ranges.h>
+#include <net/if.h>
 #include <rte_bus.h>
 #include <rte_dev.h>
 #include <rte_errno.h>
 #include <rte_ethdev.h>
 #include <rte_mbuf.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
+#include "bpf/base/unique_fd.h"
 #include "bpf/run/packet.h"
 #include "dataplane/eal.h"
 
@@ -26,6 +34,14 @@ std::string device_name(const std::string& device) {
     return short_pci ? "0000:" + name : name;
 }
 
+/// Ethernet's header and two VLAN tags.
+constexpr u32 kFrameOverhead = 14 + 2 * 4;
+
+/// With a key of one repeated 16-bit word, Toeplitz hashes do not mind which address is the source (Woo and
+/// Park, "Scalable TCP session monitoring with symmetric receive-side scaling").
+constexpr u8 kSymmetricKey[] = {0x6d, 0x5a};
+constexpr u64 kSymmetricTypes = RTE_ETH_RSS_IP | RTE_ETH_RSS_TCP | RTE_ETH_RSS_UDP | RTE_ETH_RSS_SCTP;
+
 /// The pool of a port that is open.
 std::string pool_name(u16 id) { return fmt::format("xdplane_{}", id); }
 
@@ -40,10 +56,20 @@ std::unexpected<Error> driver_failed(int error, std::string_view what) {
 Result<std::unique_ptr<Port>> Port::open(const PortSpec& spec, u32 workers) {
     std::unique_ptr<Port> port(new Port(spec));
     (void)take_eal_log();
-    Result<> ok = port->probe();
-    if (ok) ok = port->make_pool();
-    if (ok) ok = port->configure(workers);
-    if (!ok) return fail(ok.error(), fmt::format("port {}", spec.name));
+    const auto open = [&]() -> Result<> {
+        if (auto ok = port->probe(); !ok) return ok;
+        rte_eth_dev_info info{};
+        if (const int error = rte_eth_dev_info_get(port->id_, &info); error != 0)
+            return driver_failed(-error, "no device information");
+        port->bus_device_ = info.device;
+        port->traits_ = traits_of(info.driver_name);
+        if (auto ok = port->choose_queues(info, workers); !ok) return ok;
+        if (auto ok = port->make_pool(); !ok) return ok;
+        if (auto ok = port->configure(info); !ok) return ok;
+        if (auto ok = port->set_mtu(info.if_index); !ok) return ok;
+        return port->set_up_queues();
+    };
+    if (auto ok = open(); !ok) return fail(ok.error(), fmt::format("port {}", spec.name));
     return port;
 }
 
@@ -63,38 +89,114 @@ Result<> Port::probe() {
     return {};
 }
 
-Result<> Port::make_pool() {
-    constexpr u16 kRoom = RTE_PKTMBUF_HEADROOM + kFrameSize;
-    pool_ = rte_pktmbuf_pool_create(pool_name(id_).c_str(), kPoolPackets, kPoolCache, kPrivateHeadroom, kRoom,
-                                    rte_eth_dev_socket_id(id_));
-    if (pool_ == nullptr)
-        return driver_failed(rte_errno,
-                             fmt::format("no memory for {} buffers of {} bytes", kPoolPackets, kRoom));
+Result<> Port::choose_queues(const rte_eth_dev_info& info, u32 workers) {
+    const u32 there = std::max<u32>(info.max_rx_queues, 1);
+    const bool all = traits_.all_queues;
+    if (spec_.rx_queues > there)
+        return fail(EINVAL, "rx_queues = {}, and the device has {}", spec_.rx_queues, there);
+    if (all && spec_.rx_queues != 0 && spec_.rx_queues != there)
+        return fail(EINVAL, "rx_queues = {}, and the device fills all of its {}", spec_.rx_queues, there);
+    u32 queues = spec_.rx_queues;
+    if (queues == 0) queues = all ? there : std::min(workers, there);
+    if (queues > kMostQueues) return fail(E2BIG, "{} receive queues are more than {}", queues, kMostQueues);
+    rx_queues_ = static_cast<u16>(std::max(queues, 1U));
+    tx_queues_ = static_cast<u16>(std::clamp<u32>(workers, 1, std::max<u32>(info.max_tx_queues, 1)));
     return {};
 }
 
-Result<> Port::configure(u32 workers) {
-    rte_eth_dev_info info{};
-    if (const int error = rte_eth_dev_info_get(id_, &info); error != 0)
-        return driver_failed(-error, "no device information");
-    bus_device_ = info.device;
-    tx_queues_ = static_cast<u16>(std::clamp<u32>(workers, 1, std::max<u32>(info.max_tx_queues, 1)));
+/// Bytes of a buffer behind the private headroom.
+Result<u16> Port::buffer_size() const {
+    const u32 frame = spec_.mtu + kFrameOverhead;
+    if (!traits_.page_buffers) {
+        if (spec_.mtu > kLargestMtu) return fail(EINVAL, "mtu = {} is more than {}", spec_.mtu, kLargestMtu);
+        const u32 room = std::max(kFrameSize, (frame + 1023) / 1024 * 1024);
+        return static_cast<u16>(RTE_PKTMBUF_HEADROOM + room);
+    }
+    const auto page = static_cast<u32>(sysconf(_SC_PAGESIZE));
+    u32 size = page;
+    const auto object = [&] {
+        return rte_mempool_calc_obj_size(sizeof(rte_mbuf) + kPrivateHeadroom + size, 0, nullptr);
+    };
+    while (object() > page) size -= RTE_CACHE_LINE_SIZE;
+    const u32 longest = size - RTE_PKTMBUF_HEADROOM - traits_.front;
+    if (frame > longest)
+        return fail(EINVAL, "mtu = {}: buffers of {} hold {} bytes", spec_.mtu, traits_.driver,
+                    longest - kFrameOverhead);
+    return static_cast<u16>(size);
+}
 
+Result<> Port::make_pool() {
+    const auto size = buffer_size();
+    if (!size) return fail(size.error());
+    const u32 buffers = kPoolPackets + rx_queues_ * std::max(kPoolPackets, 2 * spec_.rx_descriptors);
+    pool_ = rte_pktmbuf_pool_create(pool_name(id_).c_str(), buffers, kPoolCache, kPrivateHeadroom, *size,
+                                    rte_eth_dev_socket_id(id_));
+    if (pool_ == nullptr)
+        return driver_failed(rte_errno, fmt::format("no memory for {} buffers of {} bytes", buffers, *size));
+    if (traits_.page_buffers && pool_->nb_mem_chunks != 1)
+        return fail(ENOMEM, "no memory for {} buffers in one piece", buffers);
+    return {};
+}
+
+Result<> Port::configure(const rte_eth_dev_info& info) {
     // No offloads: a program sees what was on the wire, and what it leaves is what is sent.
     rte_eth_conf conf{};
+    std::vector<u8> key(info.hash_key_size != 0 ? info.hash_key_size : 40);
+    if (rx_queues_ > 1 && (info.flow_type_rss_offloads & kSymmetricTypes) != 0) {
+        for (std::size_t i = 0; i < key.size(); ++i) key[i] = kSymmetricKey[i % 2];
+        conf.rxmode.mq_mode = RTE_ETH_MQ_RX_RSS;
+        conf.rx_adv_conf.rss_conf = {.rss_key = key.data(),
+                                     .rss_key_len = static_cast<u8>(key.size()),
+                                     .rss_hf = info.flow_type_rss_offloads & kSymmetricTypes};
+    }
+    if (!traits_.own_mtu) conf.rxmode.mtu = spec_.mtu;
     configured_ = true;
-    if (const int error = rte_eth_dev_configure(id_, 1, tx_queues_, &conf); error != 0)
-        return driver_failed(-error, "can not configure the device");
+    int error = rte_eth_dev_configure(id_, rx_queues_, tx_queues_, &conf);
+    // Some drivers have their queues in pairs.
+    if (error == -EINVAL && tx_queues_ != rx_queues_) {
+        (void)take_eal_log();
+        tx_queues_ = rx_queues_;
+        error = rte_eth_dev_configure(id_, rx_queues_, tx_queues_, &conf);
+    }
+    if (error != 0) return driver_failed(-error, "can not configure the device");
+    return {};
+}
+
+/// `interface`: the kernel's number of it; 0: none.
+Result<> Port::set_mtu(u32 interface) const {
+    if (spec_.mtu == 0) return {};
+    if (!traits_.own_mtu) {
+        const int error = rte_eth_dev_set_mtu(id_, static_cast<u16>(spec_.mtu));
+        if (error == 0 || error == -ENOTSUP) return {}; // files and rings have none
+        return driver_failed(-error, fmt::format("can not set mtu = {}", spec_.mtu));
+    }
+    ifreq request{};
+    request.ifr_mtu = static_cast<int>(spec_.mtu);
+    const UniqueFd socket(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+    if (interface == 0 || if_indextoname(interface, request.ifr_name) == nullptr || !socket) return {};
+    if (ioctl(socket.get(), SIOCSIFMTU, &request) != 0)
+        return fail(errno, "can not set mtu = {}: {}", spec_.mtu, std::strerror(errno));
+    return {};
+}
+
+std::string Port::mac() const {
+    rte_ether_addr address{};
+    if (rte_eth_macaddr_get(id_, &address) != 0 || rte_is_zero_ether_addr(&address)) return {};
+    return fmt::format("{:02x}", fmt::join(address.addr_bytes, ":"));
+}
+
+Result<> Port::set_up_queues() {
     u16 rx = static_cast<u16>(spec_.rx_descriptors);
     u16 tx = static_cast<u16>(spec_.tx_descriptors);
     if (const int error = rte_eth_dev_adjust_nb_rx_tx_desc(id_, &rx, &tx); error != 0)
         return driver_failed(-error, "can not size the device's queues");
     const auto socket = static_cast<u32>(std::max(rte_eth_dev_socket_id(id_), 0));
-    if (const int error = rte_eth_rx_queue_setup(id_, 0, rx, socket, nullptr, pool_); error != 0)
-        return driver_failed(-error, "can not set up the receive queue");
+    for (u16 queue = 0; queue < rx_queues_; ++queue)
+        if (const int error = rte_eth_rx_queue_setup(id_, queue, rx, socket, nullptr, pool_); error != 0)
+            return driver_failed(-error, fmt::format("can not set up receive queue {}", queue));
     for (u16 queue = 0; queue < tx_queues_; ++queue)
         if (const int error = rte_eth_tx_queue_setup(id_, queue, tx, socket, nullptr); error != 0)
-            return driver_failed(-error, "can not set up the transmit queues");
+            return driver_failed(-error, fmt::format("can not set up transmit queue {}", queue));
     if (const int error = rte_eth_dev_start(id_); error != 0)
         return driver_failed(-error, "can not start the device");
     started_ = true;
@@ -113,12 +215,14 @@ DeviceCounters Port::counters() const {
 /// run dry.
 void Port::drain() const {
     std::array<rte_mbuf*, kBurst> packets;
-    for (u32 left = kPoolPackets; left > 0;) {
-        const u16 count = rte_eth_rx_burst(id_, 0, packets.data(), kBurst);
-        if (count == 0) return;
-        rte_pktmbuf_free_bulk(packets.data(), count);
-        left -= std::min<u32>(left, count);
-    }
+    const u32 most = pool_->size;
+    for (u16 queue = 0; queue < rx_queues_; ++queue)
+        for (u32 taken = 0; taken < most;) {
+            const u16 count = rte_eth_rx_burst(id_, queue, packets.data(), kBurst);
+            if (count == 0) break;
+            rte_pktmbuf_free_bulk(packets.data(), count);
+            taken += count;
+        }
 }
 
 void Port::stop() {
@@ -134,7 +238,11 @@ void Port::stop() {
     probed_ = false;
 }
 
-u32 Port::buffers_missing() const { return pool_ == nullptr ? 0 : rte_mempool_in_use_count(pool_); }
+u32 Port::buffers_missing() const {
+    if (pool_ == nullptr) return 0;
+    const u32 out = rte_mempool_in_use_count(pool_);
+    return out - std::min(out, traits_.keeps * rx_queues_);
+}
 
 Port::~Port() {
     stop();

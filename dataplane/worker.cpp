@@ -10,7 +10,9 @@
 #include <rte_mbuf.h>
 #include <rte_pause.h>
 #include <rte_prefetch.h>
+#include <rte_ring.h>
 
+#include "bpf/maps/cpu_map.h"
 #include "bpf/maps/dev_map.h"
 #include "bpf/run/redirect.h"
 #include "dataplane/port.h"
@@ -26,6 +28,12 @@ struct Outbox {
     std::array<rte_mbuf*, kBurst> packets;
 };
 
+/// Packets on their way to another worker, in order.
+struct Parcel {
+    u32 count = 0;
+    std::array<Handed, kBurst> packets;
+};
+
 /// The first byte that programs may use in front of a packet. Buffers of our pools have kPrivateHeadroom more
 /// than DPDK knows of; memory of others (external or cloned buffers) has nothing in front of buf_addr.
 u8* buffer_start(const rte_mbuf& mbuf) {
@@ -35,17 +43,10 @@ u8* buffer_start(const rte_mbuf& mbuf) {
 
 /// Describes a received mbuf to programs. False if it can not be one: several segments, or too little
 /// headroom.
-bool fill(XdpBuff& packet, rte_mbuf& mbuf, u32 ifindex, u32 queue, QueueStats& stats) {
+[[gnu::always_inline]] inline bool fill(XdpBuff& packet, rte_mbuf& mbuf, u32 ifindex, u32 queue) {
     u8* data = rte_pktmbuf_mtod(&mbuf, u8*);
     u8* start = buffer_start(mbuf);
-    if (mbuf.nb_segs != 1) {
-        stats.drops[static_cast<u32>(Drop::segments)].add(1);
-        return false;
-    }
-    if (data < start + kFrameHeader) {
-        stats.drops[static_cast<u32>(Drop::no_room)].add(1);
-        return false;
-    }
+    if (mbuf.nb_segs != 1 || data < start + kFrameHeader) return false;
     // The first cache line field by field; the second in one go, which is 4 stores where `XdpBuff{}` is a
     // `rep stos`, at 8 ns per packet.
     packet.data = data;
@@ -64,6 +65,11 @@ bool fill(XdpBuff& packet, rte_mbuf& mbuf, u32 ifindex, u32 queue, QueueStats& s
     packet.origin = &mbuf;
     if (mbuf.data_len >= 14) std::memcpy(&packet.protocol, data + 12, 2);
     return true;
+}
+
+/// The same where speed is not everything.
+[[gnu::noinline]] bool fill_again(XdpBuff& packet, rte_mbuf& mbuf, const QueuePlan& queue) {
+    return fill(packet, mbuf, queue.ifindex, queue.queue);
 }
 
 /// Makes the mbuf what the program left. data_off counts from buf_addr and can not be negative, so a packet
@@ -86,16 +92,29 @@ void take_back(const XdpBuff& packet, rte_mbuf& mbuf) {
 class Worker {
 public:
     Worker(WorkerShared& shared, u32 number, WorkerStats& stats)
-        : shared_(shared), number_(number), stats_(stats) {}
+        : shared_(shared),
+          number_(number),
+          stats_(stats),
+          inbox_(shared.inboxes[number]),
+          outgoing_(shared.inboxes.size()) {}
 
     void run() {
         RunScope scope({.cpu = cpu(), .clock = Clock::wall, .seed = rte_rdtsc(), .random_by_packet = false});
-        if (!scope.ready()) return;
-        stats_.cpu.add(cpu());
+        if (scope.ready()) {
+            stats_.cpu.add(cpu());
+            work(scope);
+        }
+        leaving_ = true;
+        shared_.finished.fetch_add(1, std::memory_order_acq_rel);
+        if (scope.ready()) empty_inbox(scope);
+    }
+
+private:
+    void work(RunScope& scope) {
         u64 before = rte_rdtsc();
         while (!shared_.stop.load(std::memory_order_relaxed)) {
             const Generation* generation = shared_.generation.load(std::memory_order_acquire);
-            u32 received = 0;
+            u32 received = take_handed(*generation);
             for (const QueuePlan& queue : generation->queues[number_])
                 received += poll(queue, generation->targets[number_]);
             scope.quiescent();
@@ -108,7 +127,18 @@ public:
         }
     }
 
-private:
+    /// What others have handed over until they finished.
+    void empty_inbox(RunScope& scope) {
+        const Generation* generation = shared_.generation.load(std::memory_order_acquire);
+        for (bool last = false; !last;) {
+            last = shared_.finished.load(std::memory_order_acquire) >=
+                   shared_.started.load(std::memory_order_acquire);
+            while (take_handed(*generation) != 0) scope.quiescent();
+            scope.quiescent();
+            rte_pause();
+        }
+    }
+
     static u32 cpu() {
         const int cpu = sched_getcpu();
         return cpu < 0 || static_cast<u32>(cpu) >= num_possible_cpus() ? 0 : static_cast<u32>(cpu);
@@ -121,19 +151,26 @@ private:
         for (u32 i = 0; i < received; ++i) rte_prefetch0(rte_pktmbuf_mtod(mbufs[i], void*));
 
         dead_count_ = 0;
-        burst_.count = 0;
+        u32 count = 0;
         u64 bytes = 0;
+        const u64 first = next_index_;
+        const u32 ifindex = queue.ifindex;
+        const u32 number = queue.queue;
         for (u32 i = 0; i < received; ++i) {
             bytes += mbufs[i]->pkt_len;
-            if (fill(burst_.packets[burst_.count], *mbufs[i], queue.ifindex, queue.queue, *queue.stats))
-                burst_.packets[burst_.count++].index = next_index_++;
-            else
-                dead_[dead_count_++] = mbufs[i];
+            XdpBuff& packet = burst_.packets[count];
+            if (fill(packet, *mbufs[i], ifindex, number) || fill_awkward(packet, *mbufs[i], queue)) {
+                packet.index = first + i;
+                ++count;
+            }
         }
+        burst_.count = count;
+        next_index_ += received;
         queue.stats->rx_packets.add(received);
         queue.stats->rx_bytes.add(bytes);
         queue.stats->bursts.add(1);
 
+        t_run.mtu = queue.mtu;
         if (queue.chain)
             queue.chain->judge(burst_, verdicts_, *queue.chain_stats);
         else
@@ -143,6 +180,29 @@ private:
         rte_pktmbuf_free_bulk(dead_.data(), dead_count_);
         return received;
     }
+
+    /// A packet that programs can not work on where it is: one in several segments is copied into one. False
+    /// if it is among the dead instead.
+    [[gnu::noinline]] bool fill_awkward(XdpBuff& packet, rte_mbuf& mbuf, const QueuePlan& queue) {
+        const bool fits = mbuf.pkt_len + RTE_PKTMBUF_HEADROOM <= rte_pktmbuf_data_room_size(queue.pool);
+        if (mbuf.nb_segs == 1 || !fits) {
+            bury(mbuf, unfit(mbuf), queue);
+            return false;
+        }
+        rte_mbuf* flat = rte_pktmbuf_alloc(queue.pool);
+        if (flat == nullptr) {
+            bury(mbuf, Drop::no_copy, queue);
+            return false;
+        }
+        for (const rte_mbuf* segment = &mbuf; segment != nullptr; segment = segment->next)
+            std::memcpy(rte_pktmbuf_append(flat, segment->data_len), rte_pktmbuf_mtod(segment, const u8*),
+                        segment->data_len);
+        forget(mbuf);
+        return fill_again(packet, *flat, queue); // in a buffer of our own, always
+    }
+
+    /// Why fill() failed.
+    static Drop unfit(const rte_mbuf& mbuf) { return mbuf.nb_segs != 1 ? Drop::segments : Drop::no_room; }
 
     /// Every packet into the outbox of its target, or among the dead with a reason.
     void sort(const QueuePlan& queue, const std::vector<TxTarget>& targets) {
@@ -167,7 +227,8 @@ private:
 
     using Targets = std::vector<TxTarget>;
 
-    void redirect(XdpBuff& packet, rte_mbuf& mbuf, const QueuePlan& queue, const Targets& targets) {
+    [[gnu::noinline]] void redirect(XdpBuff& packet, rte_mbuf& mbuf, const QueuePlan& queue,
+                                    const Targets& targets) {
         const Redirect to = Redirect::of(packet);
         switch (to.kind) {
         case RedirectKind::neighbour:
@@ -181,10 +242,72 @@ private:
             return leave(*target, packet, mbuf, queue, targets);
         }
         case RedirectKind::broadcast: return broadcast(to, packet, mbuf, queue, targets);
-        case RedirectKind::cpu: return bury(mbuf, Drop::cpu_map, queue);
+        case RedirectKind::cpu: return hand(to, packet, mbuf, queue);
         case RedirectKind::socket: return bury(mbuf, Drop::xsk_map, queue);
         }
         bury(mbuf, Drop::aborted, queue);
+    }
+
+    /// To the worker of a CPU.
+    void hand(const Redirect& to, const XdpBuff& packet, rte_mbuf& mbuf, const QueuePlan& queue) {
+        const i32 worker = to.target < shared_.worker_of_cpu.size() ? shared_.worker_of_cpu[to.target] : -1;
+        if (worker < 0 || leaving_) return bury(mbuf, worker < 0 ? Drop::cpu_map : Drop::cpu_full, queue);
+        // What has grown into the private headroom moves, and its metadata is left behind.
+        const bool moves = packet.data < static_cast<u8*>(mbuf.buf_addr);
+        const auto meta = static_cast<u16>(moves ? 0 : packet.data - packet.data_meta);
+        take_back(packet, mbuf);
+        Parcel& parcel = outgoing_[static_cast<u32>(worker)];
+        parcel.packets[parcel.count++] = {&mbuf, static_cast<u16>(queue.self),
+                                          static_cast<u16>(packet.rx_queue), to.map, meta};
+        if (parcel.count == kBurst) hand_over(static_cast<u32>(worker), queue);
+        handing_ = true;
+    }
+
+    void hand_over(u32 worker, const QueuePlan& queue) {
+        Parcel& parcel = outgoing_[worker];
+        const u32 taken = rte_ring_mp_enqueue_burst_elem(shared_.inboxes[worker], parcel.packets.data(),
+                                                         sizeof(Handed), parcel.count, nullptr);
+        queue.stats->handed.add(taken);
+        for (u32 i = taken; i < parcel.count; ++i) bury(*parcel.packets[i].mbuf, Drop::cpu_full, queue);
+        parcel.count = 0;
+    }
+
+    /// A burst out of the inbox: each through the program of its cpumap's entry, and on as if it had come in
+    /// here.
+    u32 take_handed(const Generation& generation) {
+        return rte_ring_empty(inbox_) ? 0 : take_burst(generation);
+    }
+    [[gnu::noinline]] u32 take_burst(const Generation& generation) {
+        std::array<Handed, kBurst> handed;
+        const u32 count =
+            rte_ring_sc_dequeue_burst_elem(inbox_, handed.data(), sizeof(Handed), kBurst, nullptr);
+        stats_.arrivals.add(count);
+        dead_count_ = 0;
+        const auto& targets = generation.targets[number_];
+        for (u32 i = 0; i < count; ++i) {
+            const QueuePlan& port = generation.arrivals[number_][handed[i].port];
+            arrive(handed[i], port, targets);
+            // The next one may be another port's, and each counts what becomes of its own.
+            if (i + 1 == count || handed[i + 1].port != handed[i].port) send(port, targets);
+        }
+        rte_pktmbuf_free_bulk(dead_.data(), dead_count_);
+        return count;
+    }
+
+    void arrive(const Handed& handed, const QueuePlan& port, const std::vector<TxTarget>& targets) {
+        XdpBuff& packet = burst_.packets[0];
+        rte_mbuf& mbuf = *handed.mbuf;
+        const CpuTarget* target = CpuMap::find(handed.map, t_run.cpu);
+        if (target == nullptr) return bury(mbuf, Drop::cpu_map, port);
+        if (!fill(packet, mbuf, port.ifindex, handed.queue)) return bury(mbuf, unfit(mbuf), port);
+        packet.data_meta -= handed.meta;
+        packet.index = next_index_++;
+        t_run.mtu = port.mtu;
+        u32 verdict = kPass;
+        if (target->entry != nullptr) verdict = target->entry->run(target->entry, &packet, &t_run);
+        if (verdict == kPass) return post(port.peer, Drop::no_peer, packet, mbuf, port, targets);
+        if (verdict == kRedirect) return redirect(packet, mbuf, port, targets);
+        bury(mbuf, verdict == kDrop ? Drop::verdict : Drop::aborted, port);
     }
 
     /// Out of a devmap's port, past the entry's program.
@@ -203,7 +326,7 @@ private:
         const DevMap* map = DevMap::by_number(to.map);
         const bool not_back = (to.flags & BPF_F_EXCLUDE_INGRESS) != 0;
         take_back(packet, mbuf);
-        if (!fill(packet, mbuf, queue.ifindex, queue.queue, *queue.stats)) return forget(mbuf);
+        if (!fill_again(packet, mbuf, queue)) return bury(mbuf, unfit(mbuf), queue);
         const DevTarget* last = nullptr;
         if (map != nullptr)
             map->for_each_target([&](const DevTarget& target) {
@@ -221,7 +344,7 @@ private:
         rte_mbuf* copy = rte_pktmbuf_copy(&mbuf, mbuf.pool, 0, ~u32{0});
         if (copy == nullptr) return queue.stats->drops[static_cast<u32>(Drop::no_copy)].add(1);
         XdpBuff packet;
-        if (!fill(packet, *copy, queue.ifindex, queue.queue, *queue.stats)) return forget(*copy);
+        if (!fill_again(packet, *copy, queue)) return bury(*copy, unfit(*copy), queue);
         leave(target, packet, *copy, queue, targets);
     }
 
@@ -253,6 +376,10 @@ private:
         for (std::size_t i = 0; i < targets.size(); ++i) {
             if (outboxes_[i].count != 0) flush(outboxes_[i], targets[i], queue);
         }
+        if (!handing_) return;
+        for (u32 worker = 0; worker < outgoing_.size(); ++worker)
+            if (outgoing_[worker].count != 0) hand_over(worker, queue);
+        handing_ = false;
     }
 
     void flush(Outbox& outbox, const TxTarget& target, const QueuePlan& queue) {
@@ -281,6 +408,10 @@ private:
     u32 dead_count_ = 0;
     std::array<rte_mbuf*, kBurst> dead_{};
     std::array<Outbox, RTE_MAX_ETHPORTS> outboxes_{};
+    rte_ring* inbox_;
+    std::vector<Parcel> outgoing_; ///< by worker
+    bool handing_ = false;         ///< something is in them
+    bool leaving_ = false;         ///< nothing more is handed over
 };
 
 } // namespace

@@ -2,10 +2,14 @@
 // Copyright (c) 2026, the xdplane authors
 #include "bpf/maps/cpu_map.h"
 
+#include <array>
+#include <atomic>
 #include <cerrno>
 #include <cstddef>
 #include <cstring>
+#include <mutex>
 
+#include "bpf/base/reclaimer.h"
 #include "bpf/maps/redirect_action.h"
 #include "bpf/maps/rows.h"
 #include "bpf/run/run_context.h"
@@ -17,10 +21,34 @@ constexpr u32 kQueueOnly = offsetof(bpf_cpumap_val, bpf_prog);
 constexpr u32 kLongestQueue = 16384;
 constexpr u32 kMostCpus = 8192; // Linux's NR_CPUS of distribution kernels
 
+/// By number. Written by control threads, read by workers.
+std::array<std::atomic<const CpuMap::Slots*>, CpuMap::kMaxMaps> g_slots;
+std::mutex g_slots_lock; ///< of those who look for a free number
+
+int free_number() {
+    static u32 next = 0;
+    for (u32 tried = 0; tried < CpuMap::kMaxMaps; ++tried) {
+        const u32 number = next++ % CpuMap::kMaxMaps;
+        if (g_slots[number].load(std::memory_order_relaxed) == nullptr) return static_cast<int>(number);
+    }
+    return -1;
+}
+
 } // namespace
 
-CpuMap::CpuMap(MapSpec spec, SlotArray<CpuTarget> slots)
-    : Map(kCpumapOps, std::move(spec)), slots_(std::move(slots)) {}
+CpuMap::CpuMap(MapSpec spec, std::unique_ptr<Slots> slots, u16 number)
+    : Map(kCpumapOps, std::move(spec)), slots_(std::move(slots)), number_(number) {}
+
+CpuMap::~CpuMap() {
+    g_slots[number_].store(nullptr, std::memory_order_release);
+    slots_->clear();
+    Reclaimer::instance().retire(slots_.release());
+}
+
+const CpuTarget* CpuMap::find(u16 number, u64 cpu) noexcept {
+    const Slots* slots = number < kMaxMaps ? g_slots[number].load(std::memory_order_acquire) : nullptr;
+    return slots != nullptr ? slots->get(cpu) : nullptr;
+}
 
 Result<std::shared_ptr<Map>> CpuMap::create(MapSpec spec) {
     if (spec.max_entries == 0) return fail(EINVAL, "max_entries is 0");
@@ -33,12 +61,19 @@ Result<std::shared_ptr<Map>> CpuMap::create(MapSpec spec) {
         return fail(E2BIG, "{} entries are more than there can be CPUs", spec.max_entries);
     auto slots = SlotArray<CpuTarget>::make(spec.max_entries);
     if (!slots) return fail(slots.error());
-    return std::make_shared<CpuMap>(std::move(spec), std::move(*slots));
+    const std::lock_guard guard(g_slots_lock);
+    const int number = free_number();
+    if (number < 0) return fail(ENOMEM, "there are {} CPU maps already", kMaxMaps);
+    auto kept = std::make_unique<Slots>(std::move(*slots));
+    const Slots* const found = kept.get();
+    auto map = std::make_shared<CpuMap>(std::move(spec), std::move(kept), static_cast<u16>(number));
+    g_slots[static_cast<u32>(number)].store(found, std::memory_order_release);
+    return map;
 }
 
 int CpuMap::check(u32 cpu, const bpf_cpumap_val& value, u64 flags) const {
     if (flags > BPF_EXIST) return -EINVAL;
-    if (cpu >= slots_.count()) return -E2BIG;
+    if (cpu >= slots_->count()) return -E2BIG;
     if (flags == BPF_NOEXIST) return -EEXIST;
     if (value.qsize > kLongestQueue) return -EOVERFLOW;
     return cpu < num_possible_cpus() ? 0 : -ENODEV;
@@ -58,7 +93,7 @@ u64 redirect(Map& map, u64 key, u64 flags) noexcept {
     if ((flags & ~kMissActions) != 0) return kAborted;
     const u32 cpu = static_cast<u32>(key);
     if (cpu_map(map).find(cpu) == nullptr) return redirect_missed(flags);
-    return redirect_to({.kind = RedirectKind::cpu, .target = cpu});
+    return redirect_to({.kind = RedirectKind::cpu, .target = cpu, .map = cpu_map(map).number()});
 }
 
 int erase(Map& map, const void* key) noexcept {

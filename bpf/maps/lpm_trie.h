@@ -125,6 +125,7 @@ public:
     [[nodiscard]] u64 footprint() const noexcept;
     void fetch(const u64* notes, u32 count) const noexcept;
 
+    [[nodiscard]] u32 size() const noexcept { return count_.load(std::memory_order_relaxed); }
     [[nodiscard]] u64 memory_bytes() const override;
 
 private:

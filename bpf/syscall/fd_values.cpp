@@ -76,6 +76,7 @@ long store_cpu(Map& map, const u8* key, const u8* value, u64 flags) {
             auto program = map_program(asked.bpf_prog.fd, BPF_XDP_CPUMAP);
             if (!program) return -ENOMEM; // so says Linux, whatever is wrong with the fd
             target->value.bpf_prog.id = (*program)->id;
+            target->entry = &(*program)->entry();
             target->program = std::move(*program);
         }
     }

@@ -162,7 +162,7 @@ std::vector<Row> rows() {
         {"config_unclosed", replay({"--config", "unclosed.toml"}), "unclosed.toml:2: "},
         {"config_deep", replay({"--config", "deep.toml"}), "deep.toml:1: "},
         {"maps_directory", replay({"--prog", "acl.bpf.o", "--map", "acl_rules=directory"}), "directory: "},
-        {"maps_garbage", replay({"--prog", "acl.bpf.o", "--map", "acl_rules=garbage"}), "garbage: "},
+        {"maps_garbage", replay({"--prog", "acl.bpf.o", "--map", "acl_rules=garbage"}), "garbage:"},
         {"maps_deep", replay({"--prog", "acl.bpf.o", "--map", "acl_rules=deep.json"}), "deep.json: "},
         {"output_directory", replay({"--filter", "ip", "-w", "directory"}), "directory: Is a directory"},
         {"output_nowhere", replay({"--filter", "ip", "-w", "no/where"}),

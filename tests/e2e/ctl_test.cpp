@@ -162,9 +162,56 @@ TEST_F(Ctl, ABrokenConfigurationIsToldAndLeftAlone) {
     EXPECT_EQ(result("status")["generation"], 1);
 }
 
+TEST_F(Ctl, ListsAreLoadedIntoMapsInUse) {
+    config("blocklist");
+    EXPECT_EQ(result("reload")["generation"], 2);
+    const std::string list = scratch_.file("drop.txt");
+    const auto load = [&](const std::string& text) {
+        std::ofstream(list) << text;
+        return ctl({"load", "blocklist", list});
+    };
+    EXPECT_EQ(load("# nobody\n192.0.2.0/24\n2001:db8::/32 {\"verdict\": 1}\n").out,
+              "blocklist: 2 added, 0 removed, 0 kept, 0 of them changed\n");
+    EXPECT_EQ(load("192.0.2.0/24\n198.51.100.7\n203.0.113.0/24\n").out,
+              "blocklist: 2 added, 1 removed, 1 kept, 0 of them changed\n");
+    const auto entries = [&] {
+        for (const json& map : result("maps"))
+            if (map["name"] == "blocklist") return map["entries"];
+        return json();
+    };
+    EXPECT_EQ(entries(), 3);
+
+    const Finished refused = load("192.0.2.0/24\n10.1.2.3/8\n");
+    EXPECT_EQ(refused.status, 1);
+    EXPECT_EQ(
+        refused.err,
+        fmt::format("xdplane: {}:2: '10.1.2.3/8' has bits behind its length; the prefix is 10.0.0.0/8\n",
+                    list));
+    EXPECT_EQ(entries(), 3) << "nothing is changed";
+
+    std::string many;
+    for (int i = 0; i < 65537; ++i) many += fmt::format("10.{}.{}.{}\n", i >> 16, i >> 8 & 255, i & 255);
+    EXPECT_EQ(load(many).err,
+              fmt::format("xdplane: {}: map blocklist: 65537 entries, and the map has room for 65536 "
+                          "(max_entries)\n",
+                          list));
+    EXPECT_EQ(entries(), 3);
+    EXPECT_EQ(ctl({"load", "blocklist:blocklist", list + "x"}).err,
+              fmt::format("xdplane: {}x: map blocklist: No such file or directory\n", list));
+    EXPECT_EQ(ctl({"load", "c/blocklist:blocklist", "/dev/zero"}).err,
+              "xdplane: /dev/zero: map blocklist: is no regular file\n");
+    EXPECT_TRUE(ctl({"load", "nope", list}).err.starts_with("xdplane: no map 'nope' (there are: blocklist"));
+}
+
 TEST_F(Ctl, WrongWordsAreUsageErrors) {
-    for (const std::vector<std::string>& words :
-         {std::vector<std::string>{}, {"frob"}, {"map"}, {"status", "more"}, {"map", "a", "b"}}) {
+    for (const std::vector<std::string>& words : {std::vector<std::string>{},
+                                                  {"frob"},
+                                                  {"map"},
+                                                  {"status", "more"},
+                                                  {"map", "a", "b"},
+                                                  {"load"},
+                                                  {"load", "a"},
+                                                  {"load", "a", "b", "c"}}) {
         const Finished done = ctl(words);
         EXPECT_EQ(done.status, 2);
         EXPECT_EQ(done.out, "");

@@ -21,7 +21,7 @@ struct RedirectPorts {
     RedirectPorts() {
         devices =
             *create_map({.type = BPF_MAP_TYPE_DEVMAP_HASH, .key_size = 4, .value_size = 8, .max_entries = 8});
-        cpus = *create_map({.type = BPF_MAP_TYPE_CPUMAP, .key_size = 4, .value_size = 4, .max_entries = 1});
+        cpus = *create_map({.type = BPF_MAP_TYPE_CPUMAP, .key_size = 4, .value_size = 4, .max_entries = 2});
     }
     ~RedirectPorts() {
         devices.reset();
@@ -73,15 +73,16 @@ TEST(InlineRedirect, MapsLeadToPortsThroughTheirPrograms) {
                   return number / 10 % 3 == 0 ? kPass : number / 10 % 3 == 1 ? kDrop : kTx;
               }));
     ports.add(12, 4711);
-    // By number: a port, an entry with a program, an unknown port, a miss, a CPU.
+    // By number: a port, an entry with a program, an unknown port, a miss, a CPU without a worker.
     const auto reports =
         ports.run(numbered(600), chain_of([](XdpBuff& packet) -> u32 {
                       t_run.packet = &packet;
                       const u32 number = number_of(packet);
                       if (number % 10 == 4) {
+                          const u32 other = t_run.cpu == 0 ? 1 : 0;
                           auto target = std::make_unique<CpuTarget>();
-                          static_cast<CpuMap&>(*RedirectPorts::cpus).set(0, std::move(target));
-                          return RedirectPorts::redirect(*RedirectPorts::cpus, 0, 0);
+                          static_cast<CpuMap&>(*RedirectPorts::cpus).set(other, std::move(target));
+                          return RedirectPorts::redirect(*RedirectPorts::cpus, other, 0);
                       }
                       return RedirectPorts::redirect(*RedirectPorts::devices, 10 + number % 10, kDrop);
                   }));

@@ -49,30 +49,34 @@ std::shared_ptr<const Chain> chain_of(Judge) {
     return std::make_shared<Chain>(std::move(*chain));
 }
 
-InlinePort port(std::string name, std::string device, std::string peer = "",
-                std::shared_ptr<const Chain> chain = nullptr, u32 ifindex = 0) {
+[[maybe_unused]] InlinePort port(std::string name, std::string device, std::string peer = "",
+                                 std::shared_ptr<const Chain> chain = nullptr, u32 ifindex = 0) {
     PortSpec spec{.name = std::move(name), .device = std::move(device), .ifindex = ifindex};
     return {.spec = std::move(spec), .peer = std::move(peer), .chain = std::move(chain)};
 }
 
-u32 number_of(const XdpBuff& packet) { return packet_number(Packet(packet.data, packet.data_end)); }
+[[maybe_unused]] u32 number_of(const XdpBuff& packet) {
+    return packet_number(Packet(packet.data, packet.data_end));
+}
 
-std::vector<Packet> numbered(u32 count, std::size_t size = 60, u32 from = 0) {
+[[maybe_unused]] std::vector<Packet> numbered(u32 count, std::size_t size = 60, u32 from = 0) {
     std::vector<Packet> packets;
     for (u32 i = 0; i < count; ++i) packets.push_back(numbered_packet(from + i, size + i % 64));
     return packets;
 }
 
-u64 dropped(const PortReport& report) {
+[[maybe_unused]] u64 dropped(const PortReport& report) {
     return std::accumulate(report.drops.begin(), report.drops.end(), u64{0});
 }
-u64 dropped(const PortReport& report, Drop reason) { return report.drops[static_cast<u32>(reason)]; }
+[[maybe_unused]] u64 dropped(const PortReport& report, Drop reason) {
+    return report.drops[static_cast<u32>(reason)];
+}
 
-/// Runs until `done`, at most 5 seconds, then stops and checks what holds for every run.
-std::vector<PortReport> run(Inline& plane, const std::function<bool(const std::vector<PortReport>&)>& done) {
-    const auto started = plane.start();
-    EXPECT_TRUE(started) << started.error().message;
-    const auto deadline = std::chrono::steady_clock::now() + 5s;
+using Done = std::function<bool(const std::vector<PortReport>&)>;
+
+/// Waits until `done`, at most a minute, then stops and checks what holds for every run.
+std::vector<PortReport> finish(Inline& plane, const Done& done) {
+    const auto deadline = std::chrono::steady_clock::now() + 60s;
     while (!done(plane.ports()) && std::chrono::steady_clock::now() < deadline)
         std::this_thread::sleep_for(2ms);
     EXPECT_TRUE(done(plane.ports())) << "not done in time";
@@ -87,6 +91,12 @@ std::vector<PortReport> run(Inline& plane, const std::function<bool(const std::v
     }
     EXPECT_EQ(forwarded, sent);
     return reports;
+}
+
+std::vector<PortReport> run(Inline& plane, const Done& done) {
+    const auto started = plane.start();
+    EXPECT_TRUE(started) << started.error().message;
+    return finish(plane, done);
 }
 
 std::vector<PortReport> run_until_received(Inline& plane, u64 packets) {

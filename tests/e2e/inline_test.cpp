@@ -142,7 +142,7 @@ TEST(Inline, TwoWorkersShareATransmitQueue) {
     ASSERT_TRUE(plane);
     ASSERT_EQ(plane->workers(), 2U);
     const auto reports = run_until_received(*plane, 2 * kEach);
-    EXPECT_NE(reports[0].worker, reports[1].worker);
+    EXPECT_NE(reports[0].queues[0].worker, reports[1].queues[0].worker);
     EXPECT_EQ(reports[2].tx_packets, 2 * kEach);
     // Every packet once, and in order within its port.
     std::array<u32, 2> next{0, kEach};
@@ -167,7 +167,7 @@ TEST(Inline, NullPortsUnderLoadLoseNoBuffer) {
         ASSERT_TRUE(plane);
         EXPECT_EQ(plane->workers(), workers);
         const auto reports = run_until_received(*plane, 2'000'000);
-        EXPECT_EQ(reports[0].worker, reports[1].worker) << "peers share a worker";
+        EXPECT_EQ(reports[0].queues[0].worker, reports[1].queues[0].worker) << "peers share a worker";
         EXPECT_GT(reports[2].rx_packets, 0U);
         EXPECT_EQ(dropped(reports[0]), dropped(reports[0], Drop::verdict));
     }

@@ -72,6 +72,8 @@ bool Process::says(const std::string& text, Timeout timeout) {
     }
 }
 
+std::string Process::said() const { return content(err_.get()); }
+
 Finished Process::wait(Timeout timeout) {
     const auto deadline = Clock::now() + timeout;
     while (!ended() && Clock::now() < deadline) std::this_thread::sleep_for(kPause);

@@ -30,6 +30,8 @@ public:
     void signal(int number) const;
     /// True once `text` is in its stderr; false if it ends, or time runs out, first.
     [[nodiscard]] bool says(const std::string& text, Timeout timeout = std::chrono::seconds(20));
+    /// What is in its stderr by now.
+    [[nodiscard]] std::string said() const;
     [[nodiscard]] Finished wait(Timeout timeout = std::chrono::seconds(20));
 
 private:

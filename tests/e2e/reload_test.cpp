@@ -285,7 +285,8 @@ TEST_F(Carry, ABrokenConfigurationChangesNothing) {
         {good + "maps = { flows = \"gone.json\" }\n", "gone.json"},
         {good + "[[port]]\nname = \"b\"\ndevice = \"net_null_b\"\n", "port b is new"},
         {"[[port]]\nname = \"b\"\ndevice = \"net_null_carry\"\n", "port a is open; it can not go away"},
-        {"[[port]]\nname = \"a\"\ndevice = \"net_null_carry,size=65\"\n", "its device, ifindex and rings"},
+        {"[[port]]\nname = \"a\"\ndevice = \"net_null_carry,size=65\"\n",
+         "its device, ifindex, MTU and queues"},
     };
     for (const Row& row : rows) {
         write("run.toml", row.config);

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "bpf/libbpf/object.h"
-#include "dataplane/maps_json.h"
+#include "dataplane/map_file.h"
 #include "tests/fuzz/input.h"
 #include "tests/fuzz/target.h"
 

@@ -26,6 +26,8 @@ u32 BtfBuilder::integer(std::string_view name, u32 bytes, bool is_signed) {
 
 u32 BtfBuilder::pointer(u32 to) { return add("", BTF_KIND_PTR, 0, to); }
 
+u32 BtfBuilder::type_definition(std::string_view name, u32 of) { return add(name, BTF_KIND_TYPEDEF, 0, of); }
+
 u32 BtfBuilder::array(u32 of, u32 index_type, u32 count) {
     return add("", BTF_KIND_ARRAY, 0, 0, {of, index_type, count});
 }

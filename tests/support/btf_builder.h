@@ -23,6 +23,7 @@ public:
 
     u32 integer(std::string_view name, u32 bytes, bool is_signed = false);
     u32 pointer(u32 to);
+    u32 type_definition(std::string_view name, u32 of);
     u32 array(u32 of, u32 index_type, u32 count);
     u32 structure(std::string_view name, u32 bytes, const std::vector<Member>& members = {});
     /// `struct name;` without a body.

@@ -36,11 +36,19 @@ device = "net_af_packet0,iface=veth0"
 peer = "right"
 chain = "front"
 ifindex = 7
+rx_queues = 4
+mtu = 9000
 rx_descriptors = 512
 tx_descriptors = 256
 [[port]]
 name = "right"
 device = "net_null0"
+pass = "host"
+[[port]]
+name = "third"
+device = "net_null1"
+pass = "host"
+host_interface = "uplink"
 [[chain]]
 name = "front"
 [[chain.stage]]
@@ -55,16 +63,22 @@ m = "m.json"
 )");
     ASSERT_TRUE(config) << config.error().message;
     EXPECT_EQ(config->workers, 2U);
-    ASSERT_EQ(config->ports.size(), 2U);
+    ASSERT_EQ(config->ports.size(), 3U);
     const PortConfig& left = config->ports[0];
     EXPECT_EQ(left.name, "left");
     EXPECT_EQ(left.device, "net_af_packet0,iface=veth0");
     EXPECT_EQ(left.peer, "right");
     EXPECT_EQ(left.chain, "front");
     EXPECT_EQ(left.ifindex, 7U);
+    EXPECT_EQ(left.rx_queues, 4U);
+    EXPECT_EQ(left.mtu, 9000U);
+    EXPECT_FALSE(left.to_host);
     EXPECT_EQ(left.rx_descriptors, 512U);
     EXPECT_EQ(left.tx_descriptors, 256U);
     EXPECT_EQ(config->ports[1].peer, "");
+    EXPECT_TRUE(config->ports[1].to_host);
+    EXPECT_EQ(config->ports[1].host_interface, "right");
+    EXPECT_EQ(config->ports[2].host_interface, "uplink");
     const ChainConfig* chain = config->chain("front");
     ASSERT_NE(chain, nullptr);
     EXPECT_EQ(config->chain("back"), nullptr);
@@ -88,11 +102,32 @@ TEST_F(ConfigFile, ErrorsNameFileAndLine) {
         {"\n\nworkers = 0\n", ":3: 'workers' must be a whole number from 1 to 256"},
         {"workers = \"two\"\n", ":1: 'workers' must be a whole number from 1 to 256"},
         {"workers = 257\n", ":1: 'workers' must be a whole number from 1 to 256"},
+        {"metrics = 9500\n", ":1: 'metrics' must be a table: [metrics]"},
+        {"[metrics]\n", ":1: [metrics] needs 'listen'"},
+        {"[metrics]\nlisten = 9500\n", ":2: 'listen' must be a string"},
+        {"[metrics]\nlisten = \"9500\"\nport = 1\n", ":3: unknown key 'port' in [metrics]"},
         {"port = 1\n", ":1: 'port' must be an array: [[port]]"},
         {"port = [1]\n", ":1: 'port' must hold tables"},
         {"[port]\nname = \"a\"\n", ":1: 'port' must be an array: [[port]]"},
         {"[[port]]\nname = \"a\"\n", ":1: a port needs 'device'"},
         {"[[port]]\nname = \"a\"\ndevice = \"d\"\nspeed = 1\n", ":4: unknown key 'speed' in a port"},
+        {"[[port]]\nname = \"a\"\ndevice = \"d\"\nrx_queues = 257\n",
+         ":4: 'rx_queues' must be a whole number from 1 to 256"},
+        {"[[port]]\nname = \"a\"\ndevice = \"d\"\nmtu = 67\n",
+         ":4: 'mtu' must be a whole number from 68 to 16384"},
+        {"[[port]]\nname = \"a\"\ndevice = \"d\"\nmtu = 16385\n",
+         ":4: 'mtu' must be a whole number from 68 to 16384"},
+        {"[[port]]\nname = \"a\"\ndevice = \"d\"\npass = \"on\"\n", ":1: 'pass' must be \"host\""},
+        {"[[port]]\nname = \"a\"\ndevice = \"d\"\npass = \"host\"\npeer = \"a\"\n",
+         ":1: port 'a' has a peer and pass = \"host\""},
+        {"[[port]]\nname = \"a\"\ndevice = \"d\"\nhost_interface = \"b\"\n",
+         ":1: 'host_interface' goes with pass = \"host\""},
+        {"[[port]]\nname = \"to/o\"\ndevice = \"d\"\npass = \"host\"\n",
+         ":1: 'to/o' can not be the name of an interface: 'host_interface' gives another, of at most 15 "
+         "characters"},
+        {"[[port]]\nname = \"a\"\ndevice = \"d\"\npass = \"host\"\nhost_interface = \"sixteen-letters-\"\n",
+         ":1: 'sixteen-letters-' can not be the name of an interface: 'host_interface' gives another, of at "
+         "most 15 characters"},
         {"[[port]]\nname = 1\ndevice = \"d\"\n", ":2: 'name' must be a string"},
         {"[[port]]\nname = \"\"\ndevice = \"d\"\n", ":2: 'name' is empty"},
         {"[[port]]\nname = \"a\"\ndevice = \"d\"\n[[port]]\nname = \"a\"\ndevice = \"e\"\n",
@@ -108,7 +143,7 @@ TEST_F(ConfigFile, ErrorsNameFileAndLine) {
         {"[[chain]]\nname = \"c\"\n[[chain.stage]]\nobject = \"o\"\nmaps = \"p\"\n",
          ":5: 'maps' must be a table of strings"},
         {"[[chain]]\nname = \"c\"\n[[chain.stage]]\nobject = \"o\"\nmaps = { m = 1 }\n",
-         ":5: 'm' must be the path of a JSON file"},
+         ":5: 'm' must be the path of a file"},
     };
     for (const auto& c : cases) {
         const auto config = read(c.text);

@@ -12,7 +12,7 @@
 
 #include "bpf/maps/map_of_maps.h"
 #include "dataplane/btf_json.h"
-#include "dataplane/maps_json.h"
+#include "dataplane/map_file.h"
 
 namespace xdplane {
 namespace {

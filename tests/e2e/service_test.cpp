@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Copyright (c) 2026, the xdplane authors
+// `xdplane run` as a service: what it tells the service manager, and how few rights it needs.
+#include <csignal>
+#include <filesystem>
+#include <fstream>
+#include <gtest/gtest.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <fmt/format.h>
+
+#include "tests/e2e/packet_file.h"
+#include "tests/e2e/process.h"
+
+namespace xdplane {
+namespace {
+
+namespace fs = std::filesystem;
+using Clock = std::chrono::steady_clock;
+using namespace std::chrono_literals;
+
+const std::string kProgram = XDPLANE_PROGRAM;
+const std::string kFilters = XDPLANE_FILTERS;
+const std::string kTestPrograms = XDPLANE_TEST_PROGRAMS;
+
+/// The end of $NOTIFY_SOCKET that systemd has.
+class Manager {
+public:
+    explicit Manager(const std::string& path) : fd_(socket(AF_UNIX, SOCK_DGRAM, 0)) {
+        sockaddr_un address{.sun_family = AF_UNIX, .sun_path = {}};
+        path.copy(address.sun_path, sizeof address.sun_path - 1);
+        EXPECT_EQ(bind(fd_.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address), 0);
+        setenv("NOTIFY_SOCKET", path.c_str(), 1);
+    }
+    ~Manager() {
+        unsetenv("NOTIFY_SOCKET");
+        unsetenv("WATCHDOG_USEC");
+    }
+    Manager(const Manager&) = delete;
+    Manager& operator=(const Manager&) = delete;
+
+    /// True once a message with that text comes; what comes before it is left out.
+    [[nodiscard]] bool is_told(const std::string& text, std::chrono::milliseconds limit = 60s) const {
+        const auto deadline = Clock::now() + limit;
+        std::array<char, 4096> message{};
+        while (Clock::now() < deadline) {
+            pollfd waiting{.fd = fd_.get(), .events = POLLIN, .revents = 0};
+            if (poll(&waiting, 1, 50) <= 0) continue;
+            const ssize_t size = recv(fd_.get(), message.data(), message.size(), 0);
+            if (size > 0 && std::string_view(message.data(), static_cast<std::size_t>(size)).contains(text))
+                return true;
+        }
+        return false;
+    }
+
+private:
+    UniqueFd fd_;
+};
+
+class Service : public testing::Test {
+protected:
+    [[nodiscard]] std::string config(const std::string& object) const {
+        const std::string path = scratch_.file("run.toml");
+        std::ofstream(path) << fmt::format(
+            "[control]\nsocket = \"{}\"\n[[port]]\nname = \"a\"\ndevice = \"net_null0,size=64\"\npeer = "
+            "\"a\"\n"
+            "chain = \"c\"\n[[chain]]\nname = \"c\"\n[[chain.stage]]\nobject = \"{}\"\n",
+            scratch_.file("control.sock"), object);
+        return path;
+    }
+    ScratchDirectory scratch_;
+};
+
+TEST_F(Service, TellsTheManagerWhatItDoes) {
+    const Manager manager(scratch_.file("notify"));
+    setenv("WATCHDOG_USEC", "8000000", 1);
+    Process run({kProgram, "run", "--config", config(kFilters + "/pass.bpf.o"), "--", "--no-huge"});
+    EXPECT_TRUE(manager.is_told("READY=1"));
+    EXPECT_TRUE(manager.is_told("STATUS=generation 1"));
+    EXPECT_TRUE(manager.is_told("WATCHDOG=1"));
+    EXPECT_TRUE(manager.is_told("WATCHDOG=1")) << "again and again";
+    run.signal(SIGHUP);
+    EXPECT_TRUE(manager.is_told("RELOADING=1\nMONOTONIC_USEC="));
+    EXPECT_TRUE(manager.is_told("READY=1"));
+    EXPECT_TRUE(manager.is_told("STATUS=generation 2"));
+    (void)config("nothing.bpf.o");
+    run.signal(SIGHUP);
+    EXPECT_TRUE(manager.is_told("RELOADING=1\nMONOTONIC_USEC="));
+    EXPECT_TRUE(manager.is_told("READY=1")) << "it goes on";
+    EXPECT_TRUE(manager.is_told("STATUS=generation 2; the last reload was refused"));
+    run.signal(SIGTERM);
+    EXPECT_TRUE(manager.is_told("STOPPING=1"));
+    EXPECT_EQ(run.wait(60s).status, 0);
+}
+
+TEST_F(Service, AWorkerThatHangsIsNamedAndTheWatchdogIsNotFed) {
+    const Manager manager(scratch_.file("notify"));
+    setenv("WATCHDOG_USEC", "1000000", 1);
+    Process run({kProgram, "run", "--config", config(kTestPrograms + "spin.bpf.o"), "--", "--no-huge"});
+    EXPECT_TRUE(run.says("worker 0 (CPU ", 60s));
+    EXPECT_TRUE(run.says(") hangs: it has been in one round for ", 60s));
+    EXPECT_TRUE(manager.is_told("; worker 0 (CPU "));
+    EXPECT_FALSE(manager.is_told("WATCHDOG=1", 2s));
+    const Finished status =
+        run_process({kProgram, "ctl", "--control", scratch_.file("control.sock"), "status"}, 60s);
+    EXPECT_NE(status.out.find("hanging        worker 0 (CPU "), std::string::npos) << status.out;
+    run.signal(SIGKILL);
+    (void)run.wait(60s);
+}
+
+TEST_F(Service, WorksWithoutAManager) {
+    setenv("NOTIFY_SOCKET", scratch_.file("nobody").c_str(), 1);
+    setenv("WATCHDOG_USEC", "nonsense", 1);
+    const Finished done = run_process({kProgram, "run", "--config", config(kFilters + "/pass.bpf.o"),
+                                       "--duration", "0.1", "--", "--no-huge"},
+                                      60s);
+    unsetenv("NOTIFY_SOCKET");
+    unsetenv("WATCHDOG_USEC");
+    EXPECT_EQ(done.status, 0) << done.err;
+}
+
+/// The rights that configs/xdplane.service gives: enough for interfaces of the kernel, and none less is.
+TEST_F(Service, RunsAsAnOrdinaryUserWithTwoCapabilities) {
+    if (geteuid() != 0) GTEST_SKIP() << "only root can become somebody else";
+    // The build directory may be closed to others.
+    char name[] = "/tmp/service_test_XXXXXX";
+    ASSERT_NE(mkdtemp(name), nullptr);
+    const fs::path directory(name);
+    fs::permissions(directory, fs::perms::all);
+    fs::copy_file(kProgram, directory / "xdplane");
+    fs::copy_file(kFilters + "/pass.bpf.o", directory / "pass.bpf.o");
+    std::ofstream(directory / "run.toml")
+        << fmt::format("[control]\nsocket = \"{}/control.sock\"\n[[port]]\nname = \"a\"\n"
+                       "device = \"net_af_packet0,iface=v0\"\npeer = \"a\"\nchain = \"c\"\n"
+                       "[[chain]]\nname = \"c\"\n[[chain.stage]]\nobject = \"pass.bpf.o\"\n",
+                       name);
+    const auto run_with = [&](const std::string& capabilities) {
+        return run_process(
+            {"unshare", "-n", "sh", "-c",
+             fmt::format("ip link add v0 type veth peer v1 && ip link set v0 up && exec setpriv "
+                         "--reuid=65534 --regid=65534 --clear-groups --inh-caps={0} "
+                         "--ambient-caps={0} {1}/xdplane run --config {1}/run.toml "
+                         "--duration 0.2 -- --no-huge",
+                         capabilities, name)},
+            60s);
+    };
+    const Finished done = run_with("+net_raw,+net_admin");
+    EXPECT_EQ(done.status, 0) << done.err;
+    const Finished refused = run_with("+net_raw");
+    EXPECT_EQ(refused.status, 1);
+    EXPECT_NE(refused.err.find("port a: can not start the device: "), std::string::npos) << refused.err;
+    fs::remove_all(directory);
+}
+
+} // namespace
+} // namespace xdplane
