@@ -8,6 +8,7 @@
 #include <boost/asio/steady_timer.hpp>
 #include <cerrno>
 #include <cstring>
+#include <fcntl.h>
 #include <list>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -102,7 +103,7 @@ struct BpfServer::State : std::enable_shared_from_this<State> {
           where(std::move(socket)),
           handles(std::move(objects)),
           acceptor(context),
-          gone_handles(context, ::dup(handles->fd())) {}
+          gone_handles(context, ::fcntl(handles->fd(), F_DUPFD_CLOEXEC, 0)) {}
 
     /// A connection: a request, its reply, the next request.
     struct Client : std::enable_shared_from_this<Client> {

@@ -199,6 +199,8 @@ private:
     }
 
     int instructions(std::span<u8> memory) {
+        // More are refused by their number, before anyone looks at them.
+        if (memory.size() > kMaxInstructions * sizeof(bpf_insn)) return 0;
         for (std::size_t i = 0; i + sizeof(bpf_insn) <= memory.size(); i += sizeof(bpf_insn)) {
             const auto insn = load<bpf_insn>(&memory[i]);
             if (insn.code != (BPF_LD | BPF_IMM | BPF_DW)) continue;
@@ -234,6 +236,7 @@ private:
     }
 
     static constexpr i32 kMaxFdIndex = 1024;
+    static constexpr std::size_t kMaxInstructions = 1'000'000; // of PROG_LOAD
 
     const RemoteCall& call_;
     CallWalker& walker_;

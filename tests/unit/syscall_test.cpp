@@ -40,16 +40,16 @@ struct Side {
     long (*bpf)(u32 command, void* attr, u32 size);
     void (*close_fd)(int fd);
 };
-long ask_kernel(u32 command, void* attr, u32 size) {
-    return test::kernel_bpf(static_cast<int>(command), attr, size);
-}
 #ifdef XDPLANE_REMOTE
 // The same answers, from behind a socket.
 constexpr Side kOurs = {"remote", test::remote_bpf, test::remote_close};
 #else
+long ask_kernel(u32 command, void* attr, u32 size) {
+    return test::kernel_bpf(static_cast<int>(command), attr, size);
+}
 constexpr Side kOurs = {"xdplane", bpf_syscall, close_object_fd};
-#endif
 constexpr Side kKernel = {"kernel", ask_kernel, test::kernel_close};
+#endif
 
 constexpr bpf_insn insn(u8 code, u8 dst, u8 src, i16 off, i32 imm) {
     return {.code = code,
