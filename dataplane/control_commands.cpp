@@ -11,9 +11,9 @@
 
 #include "bpf/maps/hash.h"
 #include "bpf/maps/lpm_trie.h"
+#include "bpf/syscall/pins.h"
 #include "dataplane/map_file.h"
 #include "dataplane/map_replace.h"
-#include "bpf/syscall/pins.h"
 
 namespace xdplane {
 namespace {

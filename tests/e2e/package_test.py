@@ -94,7 +94,7 @@ class Package(unittest.TestCase):
             done = run(program, "replay", "-r", capture, "--config", os.path.join(tree, "etc/xdplane/xdplane.toml"),
                        cwd=scratch)
             self.assertEqual(done.returncode, 0, done.stderr)
-            for name in ("usr/share/man/man1/xdplane.1.gz", "usr/share/bash-completion/completions/xdplane",
+            for name in ("usr/lib/xdplane/libxdplane-preload.so", "usr/share/man/man1/xdplane.1.gz", "usr/share/bash-completion/completions/xdplane",
                          "usr/lib/sysusers.d/xdplane.conf", "usr/share/doc/xdplane/copyright"):
                 self.assertTrue(os.path.isfile(os.path.join(tree, name)), name)
             unit = read(tree, "usr/lib/systemd/system/xdplane.service")
