@@ -2,8 +2,9 @@
 // Copyright (c) 2026, the xdplane authors
 // What everything does at once, for stress_test.cpp: lookups in maps that others change, churn of entries of
 // its own, and a tail call through slots that others swap. A packet is a u32 key and a u32 slot.
-#include <bpf/bpf_helpers.h>
 #include <linux/bpf.h>
+
+#include <bpf/bpf_helpers.h>
 
 #define ENTRIES 4096
 #define OWN 64 /* keys of each CPU's own */
