@@ -2,6 +2,9 @@
 // Copyright (c) 2026, the xdplane authors
 #include "bpf/verifier/backtrack.h"
 
+#include <fmt/format.h>
+#include <optional>
+
 #include "bpf/verifier/simulation.h"
 
 /// Precision: a checkpoint's number matters to a comparison only if its bounds, or bounds computed from it,
@@ -145,21 +148,74 @@ bool Wanted::mark(State& checkpoint) {
     return changed;
 }
 
+namespace {
+
+/// Says how it goes, in Linux's words: the stretch of a path, what is wanted before each of its insns, and of
+/// the checkpoint in front of it.
+class WalkLog {
+public:
+    explicit WalkLog(std::string& text) : text_(text) {}
+
+    void stretch(const State& state) {
+        if (state.steps.empty()) return;
+        frame_ = state.steps.back().frame;
+        const i64 first = state.steps.front().insn;
+        text_ += fmt::format("mark_precise: frame{}: last_idx {} first_idx {} subseq_idx {} \n", frame_,
+                             state.steps.back().insn, first, subsequent_);
+        subsequent_ = first;
+    }
+    void step(const Wanted& wanted, const Step& step, const std::string& insn) {
+        text_ += fmt::format("mark_precise: frame{}: {} before {}: {}\n", frame_, masks(wanted, frame_),
+                             step.insn, insn);
+        frame_ = step.frame;
+    }
+    void checkpoint(const Wanted& wanted, const State& state, const std::string& frame_text, u32 frame) {
+        if (frame < state.frames.size())
+            text_ += fmt::format("mark_precise: frame{}: parent state {}: {}\n", frame, masks(wanted, frame),
+                                 frame_text);
+    }
+
+private:
+    static std::string masks(const Wanted& wanted, u32 frame) {
+        std::string regs;
+        std::string slots;
+        for (u32 r = 0; r < kRegisters; ++r)
+            if ((wanted.regs[frame] >> r & 1) != 0) regs += fmt::format("{}r{}", regs.empty() ? "" : ",", r);
+        for (u32 s = 0; s < 64; ++s)
+            if ((wanted.slots[frame] >> s & 1) != 0)
+                slots += fmt::format("{}-{}", slots.empty() ? "" : ",", (s + 1) * 8);
+        return fmt::format("regs={} stack={}", regs, slots);
+    }
+
+    std::string& text_;
+    u32 frame_ = 0;
+    i64 subsequent_ = -1; ///< first insn of what runs after the stretch
+};
+
+} // namespace
+
 /// Returns whether a mark was new.
 bool Verifier::backtrack(State& path, Wanted& wanted, bool skip_last) {
     bool changed = false;
+    std::optional<WalkLog> log;
+    if (logging_all()) log.emplace(log_.text);
     for (State* state = &path;;) {
         std::size_t left = state->steps.size();
         if (skip_last && left > 0) --left;
         skip_last = false;
+        if (log && wanted.any()) log->stretch(*state);
         while (left > 0) {
             if (!wanted.any()) return changed;
             const Step& step = state->steps[--left];
+            if (log) log->step(wanted, step, insn_text(step.insn));
             wanted.step_back(step, state->links, info(flow_.ops[step.insn]), insn_at(step.insn));
         }
         if (state->parent == nullptr) return changed;
         state = state->parent;
-        if (!wanted.mark(*state)) return changed;
+        const bool marked = wanted.mark(*state);
+        if (log)
+            log->checkpoint(wanted, *state, state_text(*state, state->frame_index()), state->frame_index());
+        if (!marked) return changed;
         changed = true;
     }
 }

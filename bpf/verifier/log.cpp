@@ -91,7 +91,7 @@ void Verifier::forget_log(std::size_t size) {
 void Verifier::log_insn() {
     if (!logging()) return;
     if (new_path_ && logging_all()) {
-        explain("\nfrom {} to {}:{}", previous_insn_, insn_, state_text(cur_->frame_index()));
+        explain("\nfrom {} to {}:{}", previous_insn_, insn_, state_text(*cur_, cur_->frame_index()));
         new_path_ = false;
     }
     if (touched_ != 0 || touched_slots_ != 0) log_touched();
@@ -109,11 +109,11 @@ void Verifier::measure_log() {
 }
 
 /// A frame, and what is true of the whole state.
-std::string Verifier::state_text(u32 index, const FrameParts& parts) const {
+std::string Verifier::state_text(const State& state, u32 index, const FrameParts& parts) {
     std::vector<u32> refs;
-    for (const Reference& r : cur_->refs)
+    for (const Reference& r : state.refs)
         if (r.kind == Reference::Kind::object) refs.push_back(r.id);
-    const Frame& frame = cur_->frames[index];
+    const Frame& frame = state.frames[index];
     return describe_frame(
         frame, index, parts,
         {.refs = refs, .in_callback = frame.in_callback, .in_async_callback = frame.in_async_callback});
@@ -121,7 +121,8 @@ std::string Verifier::state_text(u32 index, const FrameParts& parts) const {
 
 /// What the insns since the last time used: behind the last one's line, unless something else was said since.
 void Verifier::log_touched() {
-    const std::string state = state_text(cur_->frame_index(), {.regs = touched_, .slots = touched_slots_});
+    const std::string state =
+        state_text(*cur_, cur_->frame_index(), {.regs = touched_, .slots = touched_slots_});
     touched_ = 0;
     touched_slots_ = 0;
     if (line_end_ != 0 && log_.text.size() == line_end_) {
@@ -149,8 +150,8 @@ void Verifier::touch_slots(i64 low, i64 high) {
 void Verifier::log_frames(std::string_view first, u32 first_frame, std::string_view second,
                           u32 second_frame) {
     if (!logging()) return;
-    explain("{}\n{}", first, state_text(first_frame));
-    explain("{}\n{}", second, state_text(second_frame));
+    explain("{}\n{}", first, state_text(*cur_, first_frame));
+    explain("{}\n{}", second, state_text(*cur_, second_frame));
 }
 
 void Verifier::log_return() {

@@ -285,7 +285,7 @@ private:
     /// What the log said of paths that turned out to be safe is forgotten, unless it is to be kept.
     void forget_log(std::size_t size);
     [[nodiscard]] std::string insn_text(u32 insn) const;
-    [[nodiscard]] std::string state_text(u32 frame, const FrameParts& parts = {}) const;
+    [[nodiscard]] static std::string state_text(const State& state, u32 frame, const FrameParts& parts = {});
     void log_frames(std::string_view first, u32 first_frame, std::string_view second, u32 second_frame);
     void log_return();
     void measure_log();
