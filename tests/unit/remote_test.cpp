@@ -335,7 +335,8 @@ TEST_F(Remote, FdsThatNobodyAskedForAreClosed) {
         close(ends[1]);
         EXPECT_TRUE(client.closed());
     }
-    EXPECT_TRUE(soon([&] { return open_fds() == before; })) << open_fds() << " not " << before;
+    // The server may still have been closing something when they were counted.
+    EXPECT_TRUE(soon([&] { return open_fds() <= before; })) << open_fds() << " not " << before;
 }
 
 TEST_F(Remote, ClientsThatDieInTheMiddleAreForgotten) {
