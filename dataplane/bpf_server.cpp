@@ -9,13 +9,13 @@
 #include <cerrno>
 #include <cstring>
 #include <fcntl.h>
-#include <list>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <thread>
 #include <unistd.h>
 
 #include "bpf/remote/served_call.h"
+#include "dataplane/serve.h"
 
 namespace xdplane {
 namespace {
@@ -198,13 +198,7 @@ struct BpfServer::State : std::enable_shared_from_this<State> {
             counted = now;
             return true;
         }
-        void expect_soon() {
-            idle.expires_after(std::chrono::seconds(kBpfIdleSeconds));
-            idle.async_wait([weak = weak_from_this()](ErrorCode error) {
-                const auto self = weak.lock();
-                if (!error && self) self->close();
-            });
-        }
+        void expect_soon() { close_after(*this, std::chrono::seconds(kBpfIdleSeconds)); }
         void close() {
             ErrorCode ignored;
             socket.close(ignored);
@@ -224,23 +218,11 @@ struct BpfServer::State : std::enable_shared_from_this<State> {
         u64 counted = 0;
     };
 
-    void accept() {
-        acceptor.async_accept([self = shared_from_this()](ErrorCode error, Local::socket socket) {
-            if (self->closed) return;
-            if (!error) self->welcome(std::move(socket));
-            if (!error || error == asio::error::connection_aborted) return self->accept();
-            // No fd is free: the next try waits for one.
-            self->retry.expires_after(std::chrono::milliseconds(100));
-            self->retry.async_wait([self](ErrorCode cancelled) {
-                if (!cancelled && !self->closed) self->accept();
-            });
-        });
-    }
+    void accept() { accept_next(shared_from_this()); }
     void welcome(Local::socket socket) {
         const bool full = clients >= kMaxBpfClients;
         const auto client = std::make_shared<Client>(shared_from_this(), std::move(socket));
-        std::erase_if(all, [](const std::weak_ptr<Client>& one) { return one.expired(); });
-        all.push_back(client);
+        all.add(client);
         if (full)
             client->reply(remote::refuse_call(EUSERS), true);
         else
@@ -261,8 +243,7 @@ struct BpfServer::State : std::enable_shared_from_this<State> {
         acceptor.close(ignored);
         gone_handles.close(ignored);
         retry.cancel();
-        for (const auto& weak : all)
-            if (const auto client = weak.lock()) client->close();
+        all.close();
         if (bound) unlink(where.path.c_str());
         bound = false;
     }
@@ -273,7 +254,7 @@ struct BpfServer::State : std::enable_shared_from_this<State> {
     Local::acceptor acceptor;
     asio::posix::stream_descriptor gone_handles;
     asio::steady_timer retry{io};
-    std::list<std::weak_ptr<Client>> all;
+    ClientList<Client> all;
     u32 clients = 0;
     u64 bytes = 0; ///< of requests and replies
     bool bound = false;

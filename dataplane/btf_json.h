@@ -6,14 +6,13 @@
 
 #include "bpf/base/result.h"
 #include "bpf/btf/btf.h"
+#include "dataplane/json.h"
 
 /// Bytes of a BTF type as JSON and back. Structs, unions and data sections are objects by member name, arrays
 /// are arrays (character arrays that hold printable text: strings), integers numbers, bools true and false,
 /// enums the name of their value where it has one. __be16, __be32 and __be64 are numbers in network order.
 /// Integers above 64 bits and floating point numbers are strings of hex digits, in memory order.
 namespace xdplane {
-
-using Json = nlohmann::ordered_json;
 
 /// Null where the type has no size, or is larger than `bytes`.
 [[nodiscard]] Json btf_to_json(const Btf& btf, u32 type, std::span<const u8> bytes);

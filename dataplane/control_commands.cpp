@@ -229,8 +229,6 @@ constexpr ControlCommand kCommands[] = {
     {"rollback", "", "go back to the configuration before the last reload", rollback, generation_text},
 };
 
-Json refusal(std::string_view message) { return {{"ok", false}, {"error", message}}; }
-
 } // namespace
 
 Json maps_report(const Daemon& daemon) {

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "dataplane/local_socket.h"
+#include "dataplane/serve.h"
 
 namespace xdplane {
 namespace {
@@ -21,14 +22,14 @@ namespace asio = boost::asio;
 using Local = asio::local::stream_protocol;
 using ErrorCode = boost::system::error_code;
 
-Json refusal(std::string_view message) { return {{"ok", false}, {"error", message}}; }
-
 /// Text of clients may be no UTF-8; replies are.
 std::string as_line(const Json& json) {
     return json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 
 } // namespace
+
+Json refusal(std::string_view message) { return {{"ok", false}, {"error", message}}; }
 
 struct ControlServer::State : std::enable_shared_from_this<State> {
     State(asio::io_context& context, ControlSocket socket, Handler to_call)
@@ -70,13 +71,7 @@ struct ControlServer::State : std::enable_shared_from_this<State> {
                                       self->read();
                               });
         }
-        void expect_soon() {
-            idle.expires_after(std::chrono::seconds(kControlIdleSeconds));
-            idle.async_wait([weak = weak_from_this()](ErrorCode error) {
-                const auto self = weak.lock();
-                if (!error && self) self->close();
-            });
-        }
+        void expect_soon() { close_after(*this, std::chrono::seconds(kControlIdleSeconds)); }
         void close() {
             ErrorCode ignored;
             socket.close(ignored);
@@ -96,24 +91,12 @@ struct ControlServer::State : std::enable_shared_from_this<State> {
         return listening;
     }
 
-    void accept() {
-        acceptor.async_accept([self = shared_from_this()](ErrorCode error, Local::socket socket) {
-            if (self->closed) return;
-            if (!error) self->welcome(std::move(socket));
-            if (!error || error == asio::error::connection_aborted) return self->accept();
-            // No fd is free: the next try waits for one.
-            self->retry.expires_after(std::chrono::milliseconds(100));
-            self->retry.async_wait([self](ErrorCode cancelled) {
-                if (!cancelled && !self->closed) self->accept();
-            });
-        });
-    }
+    void accept() { accept_next(shared_from_this()); }
 
     void welcome(Local::socket socket) {
         const bool full = clients >= kMaxControlClients;
         const auto client = std::make_shared<Client>(shared_from_this(), std::move(socket));
-        all.push_back(client);
-        std::erase_if(all, [](const std::weak_ptr<Client>& one) { return one.expired(); });
+        all.add(client);
         if (full)
             client->reply(refusal(fmt::format("there are {} clients already", kMaxControlClients)), true);
         else
@@ -135,8 +118,7 @@ struct ControlServer::State : std::enable_shared_from_this<State> {
         ErrorCode ignored;
         acceptor.close(ignored);
         retry.cancel();
-        for (const auto& weak : all)
-            if (const auto client = weak.lock()) client->close();
+        all.close();
         if (bound) unlink(where.path.c_str());
         bound = false;
     }
@@ -146,7 +128,7 @@ struct ControlServer::State : std::enable_shared_from_this<State> {
     Handler handler;
     Local::acceptor acceptor;
     asio::steady_timer retry{io};
-    std::vector<std::weak_ptr<Client>> all;
+    ClientList<Client> all;
     u32 clients = 0;
     bool bound = false;
     bool closed = false;

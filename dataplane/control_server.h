@@ -4,11 +4,11 @@
 #include <functional>
 #include <memory>
 #include <string>
-
-#include <nlohmann/json_fwd.hpp>
+#include <string_view>
 
 #include "bpf/base/result.h"
 #include "bpf/base/types.h"
+#include "dataplane/json.h"
 #include "dataplane/local_socket.h"
 
 /// The control socket: a Unix stream socket. A request is a line with a JSON object, {"command": "status"}
@@ -16,12 +16,13 @@
 /// "..."}. A client may send any number of requests on one connection, one after another.
 namespace xdplane {
 
-using Json = nlohmann::ordered_json;
-
 /// What clients may do to the process: no more than this.
 inline constexpr u32 kMaxControlClients = 64;                ///< the next one is told so, and closed
 inline constexpr std::size_t kMaxControlRequest = 64 * 1024; ///< bytes of a line
 inline constexpr u32 kControlIdleSeconds = 60; ///< without a whole request, or without reading a reply
+
+/// The reply to a request that is not granted.
+[[nodiscard]] Json refusal(std::string_view message);
 
 /// Everything happens in the io_context's thread.
 class ControlServer {

@@ -4,14 +4,11 @@
 #include <string>
 #include <vector>
 
-#include <nlohmann/json_fwd.hpp>
-
 #include "dataplane/inline.h"
+#include "dataplane/json.h"
 
 /// What a run of the inline data plane ends in: one table for people, one JSON object for programs.
 namespace xdplane {
-
-using Json = nlohmann::ordered_json;
 
 struct InlineReport {
     double seconds = 0;

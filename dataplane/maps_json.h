@@ -5,17 +5,14 @@
 #include <span>
 #include <string>
 
-#include <nlohmann/json_fwd.hpp>
-
 #include "bpf/base/result.h"
 #include "bpf/maps/map.h"
+#include "dataplane/json.h"
 #include "dataplane/map_entries.h"
 
 /// Maps as JSON, to look at and to fill: docs/maps-json.md describes the form. What dump_maps() writes,
 /// parse_json_entries() reads. Control thread.
 namespace xdplane {
-
-using Json = nlohmann::ordered_json;
 
 /// A map as its user knows it.
 struct NamedMap {

@@ -12,6 +12,8 @@
 #include <cstring>
 #include <optional>
 
+#include "dataplane/serve.h"
+
 namespace xdplane {
 namespace {
 
@@ -107,6 +109,8 @@ struct MetricsServer::State : std::enable_shared_from_this<State> {
             });
         }
 
+        void close() { stream.close(); }
+
         std::shared_ptr<State> server;
         beast::tcp_stream stream;
         beast::flat_buffer buffer{kMaxMetricsRequest + 1024};
@@ -127,21 +131,12 @@ struct MetricsServer::State : std::enable_shared_from_this<State> {
     void accept() {
         waiting = clients >= kMaxMetricsClients;
         if (waiting || closed) return;
-        acceptor.async_accept([self = shared_from_this()](ErrorCode error, Tcp::socket socket) {
-            if (self->closed) return;
-            if (!error) {
-                const auto client = std::make_shared<Client>(self, std::move(socket));
-                std::erase_if(self->all, [](const std::weak_ptr<Client>& one) { return one.expired(); });
-                self->all.push_back(client);
-                client->read();
-            }
-            if (!error || error == asio::error::connection_aborted) return self->accept();
-            // No fd is free: the next try waits for one.
-            self->retry.expires_after(std::chrono::milliseconds(100));
-            self->retry.async_wait([self](ErrorCode cancelled) {
-                if (!cancelled && !self->closed) self->accept();
-            });
-        });
+        accept_next(shared_from_this());
+    }
+    void welcome(Tcp::socket socket) {
+        const auto client = std::make_shared<Client>(shared_from_this(), std::move(socket));
+        all.add(client);
+        client->read();
     }
 
     void close() {
@@ -149,15 +144,14 @@ struct MetricsServer::State : std::enable_shared_from_this<State> {
         ErrorCode ignored;
         acceptor.close(ignored);
         retry.cancel();
-        for (const auto& weak : all)
-            if (const auto client = weak.lock()) client->stream.close();
+        all.close();
     }
 
     asio::io_context& io;
     Page page;
     Tcp::acceptor acceptor;
     asio::steady_timer retry;
-    std::vector<std::weak_ptr<Client>> all;
+    ClientList<Client> all;
     u32 clients = 0;
     bool waiting = false; ///< for a client to leave
     bool closed = false;
