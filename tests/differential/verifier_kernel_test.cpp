@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "tests/support/kernel_bpf.h"
+#include "tests/support/places.h"
 #include "tests/support/verifier_kernel.h"
 
 /// Each case of tests/verifier/*.data again, by the running kernel's verifier: both verdicts must be the
@@ -58,7 +59,7 @@ private:
 int main(int argc, char** argv) {
     using namespace xdplane::test;
     testing::InitGoogleTest(&argc, argv);
-    auto cases = read_cases(XDPLANE_SOURCE_ROOT "/tests/verifier");
+    auto cases = read_cases(source_path("tests/verifier"));
     if (!cases) {
         std::fprintf(stderr, "%s\n", cases.error().message.c_str());
         return 1;

@@ -15,6 +15,7 @@
 #include <nlohmann/json.hpp>
 
 #include "tests/support/kernel_bpf.h"
+#include "tests/support/places.h"
 #include "tests/support/verifier_kernel.h"
 #include "tests/support/verifier_log_lines.h"
 
@@ -73,7 +74,7 @@ struct Sum {
 
 Sum compare_cases(u32 level, bool tell) {
     Sum sum;
-    const auto cases = read_cases(XDPLANE_SOURCE_ROOT "/tests/verifier");
+    const auto cases = read_cases(source_path("tests/verifier"));
     if (!cases) return sum;
     for (const VerifierCase& one : *cases)
         if (const auto logs = logs_of(one, level)) sum.add(one.file + ": " + one.name, *logs, tell);

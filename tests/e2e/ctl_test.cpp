@@ -15,15 +15,16 @@
 
 #include "tests/e2e/packet_file.h"
 #include "tests/e2e/process.h"
+#include "tests/support/places.h"
 
 namespace xdplane {
 namespace {
 
 using nlohmann::json;
 
-const std::string kProgram = XDPLANE_PROGRAM;
-const std::string kFilters = XDPLANE_FILTERS;
-const std::string kTestPrograms = XDPLANE_TEST_PROGRAMS;
+const std::string kProgram = build_path("xdplane");
+const std::string kFilters = build_path("filters");
+const std::string kTestPrograms = build_path("tests/e2e/programs/");
 
 /// A connection as a careless client has it: plain system calls, and a limit on every wait.
 class Client {

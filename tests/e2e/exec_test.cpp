@@ -16,6 +16,7 @@
 
 #include "tests/e2e/packet_file.h"
 #include "tests/e2e/process.h"
+#include "tests/support/places.h"
 
 namespace xdplane {
 namespace {
@@ -24,8 +25,8 @@ using nlohmann::json;
 using Strings = std::vector<std::string>;
 using namespace std::chrono_literals;
 
-const std::string kProgram = XDPLANE_PROGRAM;
-const std::string kFilters = XDPLANE_FILTERS;
+const std::string kProgram = build_path("xdplane");
+const std::string kFilters = build_path("filters");
 constexpr const char* kObjects[] = {"blocklist", "chain", "pass"};
 
 /// Debian's directory for it is in root's path only.
@@ -330,8 +331,8 @@ TEST_F(Exec, OwnObjectsLiveAsLongAsTheirPins) {
 
 /// Global data through mmap(2), a batch, a fork: in a program with the system's libbpf.
 TEST_F(Exec, StockLibbpfLoadsAndMaps) {
-    const std::string object = std::string(XDPLANE_OBJECTS) + "everything.bpf.o";
-    const Finished ours = exec({XDPLANE_STOCK_LOADER, object});
+    const std::string object = build_path("tests/e2e/objects/everything.bpf.o");
+    const Finished ours = exec({build_path("tests/e2e/stock_loader"), object});
     EXPECT_EQ(ours.out, "0 wrong\n") << ours.err;
     // All of its own go: those that a program array held once the workers have moved on.
     const auto deadline = std::chrono::steady_clock::now() + 60s;
@@ -339,7 +340,7 @@ TEST_F(Exec, StockLibbpfLoadsAndMaps) {
     while (tool_json({"map", "show"}).size() != chains && std::chrono::steady_clock::now() < deadline)
         usleep(10'000);
     EXPECT_EQ(tool_json({"map", "show"}).size(), chain_maps());
-    const Finished theirs = run_process({XDPLANE_STOCK_LOADER, object}, 60s);
+    const Finished theirs = run_process({build_path("tests/e2e/stock_loader"), object}, 60s);
     if (theirs.status == 2) GTEST_SKIP() << "the running kernel loads nothing: no root?";
     EXPECT_EQ(theirs.out, "0 wrong\n") << theirs.err;
 }
@@ -347,8 +348,9 @@ TEST_F(Exec, StockLibbpfLoadsAndMaps) {
 /// The tests of ring buffers, redirects and pins that run on the kernel too, with the system's libbpf. Perf
 /// events are the kernel's.
 TEST_F(Exec, RingBuffersAndPinsAreLinuxs) {
-    const Finished done = exec({XDPLANE_STOCK_EVENTS, std::string(XDPLANE_OBJECTS) + "events.bpf.o", "remote",
-                                "--gtest_filter=-*Perf*:*SocketFiltersReach*"});
+    const Finished done =
+        exec({build_path("tests/e2e/stock_events"), build_path("tests/e2e/objects/events.bpf.o"), "remote",
+              "--gtest_filter=-*Perf*:*SocketFiltersReach*"});
     EXPECT_EQ(done.status, 0) << done.out << done.err;
     // Without root there is no mount namespace, and those of pins are skipped.
     EXPECT_NE(done.out.find(geteuid() == 0 ? "[  PASSED  ] 18 tests" : "[  PASSED  ] 12 tests"),
@@ -359,7 +361,7 @@ TEST_F(Exec, RingBuffersAndPinsAreLinuxs) {
 /// What a rejected program's loader sees is the verifier's log.
 TEST_F(Exec, RejectionsAreTold) {
     const Finished done =
-        tool({"prog", "load", std::string(XDPLANE_TEST_PROGRAMS) + "refused.bpf.o", "/sys/fs/bpf/refused"});
+        tool({"prog", "load", build_path("tests/e2e/programs/refused.bpf.o"), "/sys/fs/bpf/refused"});
     EXPECT_NE(done.status, 0);
     EXPECT_NE(done.err.find("R1 offset is outside of the packet"), std::string::npos) << done.err;
 }

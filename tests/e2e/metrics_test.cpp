@@ -14,12 +14,13 @@
 
 #include "tests/e2e/packet_file.h"
 #include "tests/e2e/process.h"
+#include "tests/support/places.h"
 
 namespace xdplane {
 namespace {
 
-const std::string kProgram = XDPLANE_PROGRAM;
-const std::string kFilters = XDPLANE_FILTERS;
+const std::string kProgram = build_path("xdplane");
+const std::string kFilters = build_path("filters");
 
 class Connection {
 public:
@@ -138,7 +139,7 @@ TEST_F(Metrics, EveryLineIsASampleOrAComment) {
 TEST_F(Metrics, TheDashboardShowsWhatThereIs) {
     std::set<std::string, std::less<>> known;
     for (const MetricFamily& family : metric_families()) known.emplace(family.name);
-    std::ifstream file(XDPLANE_CONFIGS "/grafana/xdplane.json");
+    std::ifstream file(source_path("configs/grafana/xdplane.json"));
     const auto dashboard = nlohmann::json::parse(file);
     u32 checked = 0;
     const std::string text = dashboard.dump();

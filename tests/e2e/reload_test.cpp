@@ -18,6 +18,7 @@
 #include "dataplane/control_commands.h"
 #include "dataplane/eal.h"
 #include "tests/e2e/packet_file.h"
+#include "tests/support/places.h"
 
 namespace xdplane {
 namespace {
@@ -25,7 +26,7 @@ namespace {
 namespace fs = std::filesystem;
 using namespace std::chrono_literals;
 
-const std::string kPrograms = XDPLANE_TEST_PROGRAMS;
+const std::string kPrograms = build_path("tests/e2e/programs/");
 
 struct Eal : testing::Environment {
     void SetUp() override {

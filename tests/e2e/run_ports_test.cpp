@@ -11,12 +11,13 @@
 #include <unistd.h>
 
 #include "bpf/base/unique_fd.h"
+#include "tests/support/places.h"
 
 namespace xdplane {
 namespace {
 
-const std::string kUdpFlows = XDPLANE_TEST_SOURCES "/udp_flows.py";
-const std::string kVlanFrames = XDPLANE_TEST_SOURCES "/vlan_frames.py";
+const std::string kUdpFlows = source_path("tests/e2e/udp_flows.py");
+const std::string kVlanFrames = source_path("tests/e2e/vlan_frames.py");
 
 class RunPorts : public RunBetweenHosts {
 protected:

@@ -14,6 +14,7 @@
 #include "tests/e2e/namespaces.h"
 #include "tests/e2e/packet_file.h"
 #include "tests/e2e/process.h"
+#include "tests/support/places.h"
 
 /// What the tests of `xdplane run` share. One binary includes it once.
 namespace xdplane {
@@ -22,11 +23,11 @@ namespace {
 using namespace std::chrono_literals;
 using nlohmann::json;
 
-const std::string kProgram = XDPLANE_PROGRAM;
-const std::string kFilters = XDPLANE_FILTERS;
-const std::string kTestPrograms = XDPLANE_TEST_PROGRAMS;
-const std::string kCaptures = XDPLANE_CAPTURES;
-const std::string kConfigs = XDPLANE_CONFIGS;
+const std::string kProgram = build_path("xdplane");
+const std::string kFilters = build_path("filters");
+const std::string kTestPrograms = build_path("tests/e2e/programs/");
+const std::string kCaptures = source_path("tests/captures");
+const std::string kConfigs = source_path("configs");
 
 /// Lines of a configuration.
 [[maybe_unused]] std::string port(const std::string& name, const std::string& device,

@@ -14,6 +14,7 @@
 
 #include "tests/e2e/packet_file.h"
 #include "tests/e2e/process.h"
+#include "tests/support/places.h"
 
 namespace xdplane {
 namespace {
@@ -22,9 +23,9 @@ namespace fs = std::filesystem;
 using Clock = std::chrono::steady_clock;
 using namespace std::chrono_literals;
 
-const std::string kProgram = XDPLANE_PROGRAM;
-const std::string kFilters = XDPLANE_FILTERS;
-const std::string kTestPrograms = XDPLANE_TEST_PROGRAMS;
+const std::string kProgram = build_path("xdplane");
+const std::string kFilters = build_path("filters");
+const std::string kTestPrograms = build_path("tests/e2e/programs/");
 
 /// The end of $NOTIFY_SOCKET that systemd has.
 class Manager {

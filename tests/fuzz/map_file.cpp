@@ -12,6 +12,7 @@
 #include "dataplane/map_replace.h"
 #include "tests/fuzz/input.h"
 #include "tests/fuzz/target.h"
+#include "tests/support/places.h"
 
 using namespace xdplane;
 
@@ -26,7 +27,7 @@ std::shared_ptr<Map> make(MapSpec spec) {
 /// Keys of every form, with types and without. The object is kept.
 std::vector<NamedMap> open_maps() {
     static std::unique_ptr<Object> object;
-    auto opened = Object::open(XDPLANE_FILTERS "/blocklist.bpf.o");
+    auto opened = Object::open(build_path("filters/blocklist.bpf.o"));
     if (!opened || !(*opened)->load()) {
         std::fprintf(stderr, "blocklist is not built\n");
         std::abort();

@@ -10,6 +10,7 @@
 #include "dataplane/map_file.h"
 #include "tests/fuzz/input.h"
 #include "tests/fuzz/target.h"
+#include "tests/support/places.h"
 
 using namespace xdplane;
 
@@ -20,7 +21,7 @@ std::vector<NamedMap> open_maps() {
     static std::vector<std::unique_ptr<Object>> objects;
     std::vector<NamedMap> maps;
     for (const std::string name : {"acl", "chain", "flowcount", "ratelimit"}) {
-        auto object = Object::open(XDPLANE_FILTERS "/" + name + ".bpf.o");
+        auto object = Object::open(build_path("filters/") + name + ".bpf.o");
         if (!object || !(*object)->load()) {
             std::fprintf(stderr, "%s is not built\n", name.c_str());
             std::abort();

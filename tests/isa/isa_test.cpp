@@ -12,6 +12,7 @@
 #include "tests/support/engines.h"
 #include "tests/support/hex.h"
 #include "tests/support/kernel_oracle.h"
+#include "tests/support/places.h"
 #include "tests/support/unverified_program.h"
 
 /// Every case of tests/isa/*.data as a GoogleTest case of each engine, and of the running kernel.
@@ -186,7 +187,7 @@ void check_coverage(const std::vector<IsaCase>& cases) {
 int main(int argc, char** argv) {
     using namespace xdplane;
     testing::InitGoogleTest(&argc, argv);
-    static Result<std::vector<IsaCase>> cases = read_isa_cases(XDPLANE_ISA_DATA);
+    static Result<std::vector<IsaCase>> cases = read_isa_cases(source_path("tests/isa"));
     if (!cases || cases->empty()) {
         std::fprintf(stderr, "%s\n", cases ? "no cases" : cases.error().message.c_str());
         return 1;

@@ -11,6 +11,7 @@
 #include "bpf/isa/disassembler.h"
 #include "tests/isa/isa_case.h"
 #include "tests/support/kernel_oracle.h"
+#include "tests/support/places.h"
 
 /// The disassembler against the running kernel's verifier log, line by line.
 namespace xdplane {
@@ -55,7 +56,7 @@ void compare(u32 type, const std::vector<Insn>& insns, std::set<Op>& seen) {
 
 TEST(KernelWords, EveryRowReadsAsInTheVerifiersLog) {
     if (const std::string refused = kernel::why_unavailable(); !refused.empty()) GTEST_SKIP() << refused;
-    const auto cases = read_isa_cases(XDPLANE_ISA_DATA);
+    const auto cases = read_isa_cases(source_path("tests/isa"));
     ASSERT_TRUE(cases) << cases.error().message;
     const Result<UniqueFd> map = kernel::create_array(64);
     ASSERT_TRUE(map) << map.error().message;

@@ -13,6 +13,7 @@
 #include "bpf/isa/assembler.h"
 #include "tests/isa/isa_case.h"
 #include "tests/support/hex.h"
+#include "tests/support/places.h"
 
 /// The bpf_conformance plugin, as that suite runs it: a process per program.
 namespace xdplane {
@@ -123,7 +124,7 @@ TEST(ConformancePlugin, RefusesWithAMessage) {
 }
 
 TEST(ConformancePlugin, AgreesWithTheCases) {
-    const auto cases = read_isa_cases(XDPLANE_ISA_DATA);
+    const auto cases = read_isa_cases(source_path("tests/isa"));
     ASSERT_TRUE(cases) << cases.error().message;
     u32 ran = 0;
     for (std::size_t i = 0; i < cases->size(); i += 29) { // a sample: each is two processes

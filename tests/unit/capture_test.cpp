@@ -18,13 +18,14 @@
 #include "pcap_replay/capture_writer.h"
 #include "pcap_replay/crc32c.h"
 #include "tests/support/long_capture.h"
+#include "tests/support/places.h"
 
 namespace xdplane {
 namespace {
 
 namespace fs = std::filesystem;
 
-const fs::path kCaptures = fs::path(XDPLANE_SOURCE_ROOT) / "tests" / "captures";
+const fs::path kCaptures = source_path("tests/captures");
 
 struct Stored {
     std::vector<u8> bytes;

@@ -13,6 +13,7 @@
 #include <set>
 #include <vector>
 
+#include "tests/support/places.h"
 #include "tests/support/verifier_cases.h"
 
 namespace xdplane::test {
@@ -51,7 +52,7 @@ std::map<std::string, std::string> read_messages() {
         R"re(\b(?:reject|fail)\(\s*(?:E[A-Z0-9]+|k[A-Za-z]+),\s*((?:"(?:[^"\\]|\\.)*"\s*)+))re");
     static const std::regex literal(R"re("((?:[^"\\]|\\.)*)")re");
     std::map<std::string, std::string> messages;
-    for (const auto& entry : std::filesystem::directory_iterator(XDPLANE_SOURCE_ROOT "/bpf/verifier")) {
+    for (const auto& entry : std::filesystem::directory_iterator(source_path("bpf/verifier"))) {
         if (entry.path().extension() != ".cpp") continue;
         const std::string source = text_of(entry.path());
         for (std::sregex_iterator at(source.begin(), source.end(), call), end; at != end; ++at) {
@@ -87,7 +88,7 @@ bool is_instance(const std::string& text, const std::string& message) {
 
 std::set<std::string> read_reasons() {
     std::set<std::string> reasons;
-    const auto cases = read_cases(XDPLANE_SOURCE_ROOT "/tests/verifier");
+    const auto cases = read_cases(source_path("tests/verifier"));
     if (!cases) return reasons;
     for (const VerifierCase& one : *cases) {
         if (one.accept) continue;

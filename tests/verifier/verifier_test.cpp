@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <gtest/gtest.h>
 
+#include "tests/support/places.h"
 #include "tests/support/verifier_cases.h"
 
 /// Each case of tests/verifier/*.data is a test of its own.
@@ -76,7 +77,7 @@ std::string test_name(const std::string& text) {
 int main(int argc, char** argv) {
     using namespace xdplane::test;
     testing::InitGoogleTest(&argc, argv);
-    auto cases = read_cases(XDPLANE_SOURCE_ROOT "/tests/verifier");
+    auto cases = read_cases(source_path("tests/verifier"));
     if (!cases) {
         std::fprintf(stderr, "%s\n", cases.error().message.c_str());
         return 1;
