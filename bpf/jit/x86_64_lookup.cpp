@@ -37,6 +37,7 @@ const LookupEmitter::Row LookupEmitter::kRows[] = {
     {BPF_MAP_TYPE_ARRAY, &LookupEmitter::array},   {BPF_MAP_TYPE_PERCPU_ARRAY, &LookupEmitter::array},
     {BPF_MAP_TYPE_HASH, &LookupEmitter::hash},     {BPF_MAP_TYPE_PERCPU_HASH, &LookupEmitter::hash},
     {BPF_MAP_TYPE_LRU_HASH, &LookupEmitter::hash}, {BPF_MAP_TYPE_LRU_PERCPU_HASH, &LookupEmitter::hash},
+    {BPF_MAP_TYPE_LPM_TRIE, &LookupEmitter::lpm},
 };
 
 bool LookupEmitter::is_compiled(const Map& map) {
@@ -54,6 +55,12 @@ LookupEmitter::Outcome LookupEmitter::call(Map& map) {
     emit_.load_constant(x86::rax, reinterpret_cast<std::uintptr_t>(map.ops().lookup));
     a_.call(x86::rax);
     return Outcome::called;
+}
+
+/// Where is_compiled() has said that r2 is not read.
+LookupEmitter::Outcome LookupEmitter::call_with_key(Map& map) {
+    if (key_ != nullptr) a_.lea(kKey, x86::ptr(machine_reg(R10, 64), key_->stack_offset));
+    return call(map);
 }
 
 void LookupEmitter::multiply(const Gp& reg, u64 factor) {
@@ -195,6 +202,52 @@ void LookupEmitter::hash_value(const HashMap::Layout& layout) {
     emit_.load_constant(x86::rax, address_of(layout.percpu_values) - layout.value_stride);
     a_.add(x86::rax, x86::rdx);
     add_cpu(layout.cpu_stride);
+}
+
+// --- tries ---
+
+/// The first bits of the key by the trie's table of them (LpmFront); the trie's function for what it has not.
+LookupEmitter::Outcome LookupEmitter::lpm(Map& map, const Label& miss) {
+    const LpmTrie::Layout layout = static_cast<const LpmTrie&>(map).layout();
+    constexpr u32 kLength = sizeof(u32);
+    constexpr u32 kWidest = kLpmFrontBits.back();
+    const u32 most = layout.data_size * 8;
+    const std::vector<KeyPiece> length = pieces_of(0, kLength);
+    const bool constant = length.size() == 1 && length[0].kind == KeyPiece::Kind::constant;
+    if (most < kWidest || (constant && (length[0].constant < kWidest || length[0].constant > most)))
+        return call_with_key(map);
+    const Label slow = a_.newLabel();
+    const Label found = a_.newLabel();
+    if (!constant) {
+        load_key_word(x86::rax, 0, kLength);
+        a_.sub(x86::eax, Imm(kWidest));
+        a_.cmp(x86::eax, Imm(most - kWidest));
+        a_.ja(slow);
+    }
+    load_key_word(x86::rax, kLength, std::min(8U, layout.data_size));
+    emit_.load_constant(kBase, address_of(layout.in_use));
+    a_.mov(x86::rcx, x86::qword_ptr(kBase));
+    a_.bswap(x86::rax);
+    a_.test(x86::rcx, x86::rcx);
+    a_.jz(slow);
+    a_.shr(x86::rax, x86::cl);
+    a_.and_(x86::rcx, Imm(-4096));
+    a_.mov(x86::rax, x86::qword_ptr(x86::rcx, x86::rax, 3));
+    a_.test(x86::rax, x86::rax);
+    a_.js(slow);
+    a_.jz(miss);
+    a_.bind(found);
+    cold_.push_back(
+        [self = *this, &map, slow, found, miss]() mutable { self.rest_of_lpm(map, slow, found, miss); });
+    return Outcome::maybe;
+}
+
+void LookupEmitter::rest_of_lpm(Map& map, const Label& slow, const Label& found, const Label& miss) {
+    a_.bind(slow);
+    (void)call_with_key(map);
+    a_.test(x86::rax, x86::rax);
+    a_.jnz(found);
+    a_.jmp(miss);
 }
 
 // --- keys ---

@@ -29,8 +29,8 @@ struct LpmTrie::Descent {
     enum class Next : u8 { front, node, result };
     Next next;
     const LpmNode* node;
-    const LpmNode* best; ///< null: `element` is the best
-    u32 element;
+    const LpmNode* best; ///< null: `value` is the best
+    const u64* value;    ///< null: none
     u32 rank;
     u32 at;
     u32 length;
@@ -50,7 +50,7 @@ bool LpmTrie::go_on(Descent& descent) const noexcept {
     const LpmNode* next = nullptr;
     if (descent.next == Descent::Next::front) {
         const Start start = begin(bits, descent.length);
-        descent.element = start.element;
+        descent.value = start.value;
         descent.at = start.at;
         next = start.node;
     } else {
@@ -63,7 +63,7 @@ bool LpmTrie::go_on(Descent& descent) const noexcept {
         return true;
     }
     if (descent.best == nullptr) {
-        if (descent.element != ElementPool::kNone) __builtin_prefetch(value_of(descent.element));
+        if (descent.value != nullptr) __builtin_prefetch(descent.value);
         return false;
     }
     const LpmNode& best = *descent.best;
@@ -118,9 +118,8 @@ void LpmTrie::fetch(const u64* notes, u32 count) const noexcept {
         std::memcpy(&length, key, kPrefixBytes);
         if (length > max_length_) continue;
         Descent& descent = descents[left++];
-        descent = {
-            Descent::Next::node, root, nullptr, ElementPool::kNone, 0, 0, std::min(length, kDataBytes * 8),
-            key + kPrefixBytes};
+        descent = {Descent::Next::node, root, nullptr, nullptr, 0, 0, std::min(length, kDataBytes * 8),
+                   key + kPrefixBytes};
         if (width == 0 || length < width) continue;
         const LpmBits bits(descent.data, std::min(data_size_, kDataBytes));
         __builtin_prefetch(front_entry(bits, width));

@@ -48,13 +48,16 @@ private:
         for (u32 i = std::max(from, from_); i < std::min(to, to_); ++i)
             table_[i].store(entry.word(), std::memory_order_release);
     }
+    [[nodiscard]] LpmFrontEntry result(u32 element) const noexcept {
+        return LpmFrontEntry(element == LpmFrontEntry::kNoElement ? nullptr : trie_.value_of(element));
+    }
     [[nodiscard]] bool outside(u32 from, u32 to) const noexcept { return to <= from_ || from >= to_; }
 
     /// The entries of the node, from `first` on; `best`: the element that is found if nothing below is.
     void fill(u32 unit, u32 at, u32 first, u32 best) noexcept {
         const LpmNode& node = *trie_.block(unit);
         if (at == bits_)
-            set(first, first + 1, {unit, at, best});
+            set(first, first + 1, LpmFrontEntry(unit, at, best));
         else if ((node.internal & LpmNodeValue::kSkip) != 0)
             fill_skip(node, unit, at, first, best);
         else
@@ -70,12 +73,12 @@ private:
             inside += skip_chunk(node, i) << left;
         }
         const u32 end = inside + (1U << left);
-        const LpmFrontEntry nothing(LpmArena::kNone, 0, best);
+        const LpmFrontEntry nothing = result(best);
         set(first, inside, nothing);
         if (chunks == skip_chunks(node))
             fill(node.base.load(std::memory_order_relaxed), at + chunks * kChunkBits, inside, best);
         else
-            set(inside, end, {unit, at, best});
+            set(inside, end, LpmFrontEntry(unit, at, best));
         set(end, first + (1U << (bits_ - at)), nothing);
     }
 
@@ -99,7 +102,7 @@ private:
                 fill(base + static_cast<u32>(std::popcount(node.children & (one - 1))), at + kChunkBits,
                      begin, found);
             else
-                set(begin, begin + width, {LpmArena::kNone, 0, found});
+                set(begin, begin + width, result(found));
         }
     }
 

@@ -101,7 +101,7 @@ u64* LpmTrie::lookup(const u8* key) const noexcept {
     if (length > max_length_) return nullptr;
     const LpmBits bits(key + kPrefixBytes, data_size_);
     const Start start = begin(bits, length);
-    if (start.node == nullptr) return start.element == kNone ? nullptr : value_of(start.element);
+    if (start.node == nullptr) return start.value;
     const LpmNode* node = start.node;
     const LpmNode* best = nullptr;
     u32 rank = 0;
@@ -133,8 +133,7 @@ u64* LpmTrie::lookup(const u8* key) const noexcept {
         node = block(node->base.load(std::memory_order_acquire)) + std::popcount(node->children & (one - 1));
         at += kChunkBits;
     }
-    const u32 element = best == nullptr ? start.element : result(*best, rank);
-    return element == kNone ? nullptr : value_of(element);
+    return best == nullptr ? start.value : value_of(result(*best, rank));
 }
 
 void LpmTrie::find(const LpmBits& bits, u32 length, Place& place) const noexcept {

@@ -125,6 +125,13 @@ public:
     [[nodiscard]] u64 footprint() const noexcept;
     void fetch(const u64* notes, u32 count) const noexcept;
 
+    /// What compiled code knows of a trie. Constant through its life.
+    struct Layout {
+        u32 data_size;                  ///< bytes of the key behind its prefix length
+        const std::atomic<u64>* in_use; ///< LpmFront::in_use()
+    };
+    [[nodiscard]] Layout layout() const noexcept { return {data_size_, &front_.in_use()}; }
+
     [[nodiscard]] u32 size() const noexcept { return count_.load(std::memory_order_relaxed); }
     [[nodiscard]] u64 memory_bytes() const override;
 
@@ -138,7 +145,7 @@ private:
     struct Start {
         const LpmNode* node; ///< null: nothing is longer than what was found
         u32 at;
-        u32 element; ///< found so far; ElementPool::kNone: none
+        u64* value; ///< found so far; null: none
     };
     /// Where a descent begins: below what the front knows, if the key is long enough for it.
     [[nodiscard]] Start begin(const LpmBits& bits, u32 length) const noexcept;
@@ -237,11 +244,11 @@ inline __attribute__((always_inline)) u32 LpmTrie::result(const LpmNode& node, u
 inline __attribute__((always_inline)) LpmTrie::Start LpmTrie::begin(const LpmBits& bits,
                                                                     u32 length) const noexcept {
     const u32 width = front_.bits();
-    if (width == 0 || length < width)
-        return {block(root_.load(std::memory_order_acquire)), 0, ElementPool::kNone};
+    if (width == 0 || length < width) return {block(root_.load(std::memory_order_acquire)), 0, nullptr};
     const LpmFrontEntry entry(front_entry(bits, width)->load(std::memory_order_acquire));
-    return {entry.node() == LpmArena::kNone ? nullptr : block(entry.node()), entry.at(),
-            entry.element() == LpmFrontEntry::kNoElement ? ElementPool::kNone : entry.element()};
+    if (!entry.has_more()) return {nullptr, 0, entry.value()};
+    return {block(entry.node()), entry.at(),
+            entry.element() == LpmFrontEntry::kNoElement ? nullptr : value_of(entry.element())};
 }
 
 /// The bits of `internal` for prefixes of 0 to 5 bits of a chunk.
