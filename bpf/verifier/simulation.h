@@ -322,7 +322,7 @@ private:
     Error error_;
     ControlFlow flow_;
     std::vector<InsnFacts> facts_;
-    std::vector<u8> helper_seen_;      ///< facts: 1 after the first visit of a call
+    std::vector<u8> seen_;             ///< facts: 1 after the first visit of a call or load
     std::vector<bool> other_callback_; ///< facts: a call of bpf_loop that has more than one
     std::vector<std::shared_ptr<Map>> maps_;
     std::vector<FunctionUse> functions_;

@@ -267,6 +267,7 @@ private:
     Range loaded(u32 i, const OpcodeInfo& row, const Now& now) const {
         const Insn& insn = insns_[i];
         const InsnFacts& f = facts_[i];
+        if (f.constant) return Range::constant(*f.constant);
         // Addresses come out of narrow fields.
         if (f.base == PtrKind::ctx && (f.field == nullptr || f.field->value != CtxValue::scalar))
             return Range::unknown();
