@@ -43,6 +43,7 @@ struct Now {
 
 Range range_of(const NumberBounds& bounds) {
     if (bounds.is_const()) return Range::constant(bounds.min);
+    if (bounds == NumberBounds{}) return Range::unknown();
     Range range;
     range.wide.umin = bounds.min;
     range.wide.umax = bounds.max;
