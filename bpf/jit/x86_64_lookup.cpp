@@ -29,6 +29,13 @@ u64 address_of(const void* pointer) { return reinterpret_cast<std::uintptr_t>(po
 /// Bytes that one load takes of `size`: a power of two.
 u32 loaded_at_once(u32 size) { return std::min(8U, std::bit_floor(size)); }
 
+/// The first bytes of a trie's key, as a big-endian number.
+constexpr Gp kWindow = x86::r8;
+
+const u64* more_of_trie(const LpmTrie* trie, u64 window, u64 entry, u32 length) noexcept {
+    return trie->lookup_more(window, LpmFrontEntry(entry), length);
+}
+
 bool survives_lookup(u8 reg) { return reg >= R6; }
 
 } // namespace
@@ -216,38 +223,49 @@ LookupEmitter::Outcome LookupEmitter::lpm(Map& map, const Label& miss) {
     const bool constant = length.size() == 1 && length[0].kind == KeyPiece::Kind::constant;
     if (most < kWidest || (constant && (length[0].constant < kWidest || length[0].constant > most)))
         return call_with_key(map);
-    const Label slow = a_.newLabel();
-    const Label found = a_.newLabel();
+    const LpmLabels labels{a_.newLabel(), a_.newLabel(), a_.newLabel(), miss};
     if (!constant) {
         load_key_word(x86::rax, 0, kLength);
         a_.sub(x86::eax, Imm(kWidest));
         a_.cmp(x86::eax, Imm(most - kWidest));
-        a_.ja(slow);
+        a_.ja(labels.slow);
     }
     load_key_word(x86::rax, kLength, std::min(8U, layout.data_size));
     emit_.load_constant(kBase, address_of(layout.in_use));
     a_.mov(x86::rcx, x86::qword_ptr(kBase));
     a_.bswap(x86::rax);
     a_.test(x86::rcx, x86::rcx);
-    a_.jz(slow);
+    a_.jz(labels.slow);
+    if (layout.data_size <= 8) a_.mov(kWindow, x86::rax);
     a_.shr(x86::rax, x86::cl);
     a_.and_(x86::rcx, Imm(-4096));
     a_.mov(x86::rax, x86::qword_ptr(x86::rcx, x86::rax, 3));
     a_.test(x86::rax, x86::rax);
-    a_.js(slow);
+    a_.js(labels.more);
     a_.jz(miss);
-    a_.bind(found);
-    cold_.push_back(
-        [self = *this, &map, slow, found, miss]() mutable { self.rest_of_lpm(map, slow, found, miss); });
+    a_.bind(labels.found);
+    cold_.push_back([self = *this, &map, labels]() mutable { self.rest_of_lpm(map, labels); });
     return Outcome::maybe;
 }
 
-void LookupEmitter::rest_of_lpm(Map& map, const Label& slow, const Label& found, const Label& miss) {
-    a_.bind(slow);
+void LookupEmitter::rest_of_lpm(Map& map, const LpmLabels& labels) {
+    const Label called = a_.newLabel();
+    a_.bind(labels.more);
+    if (static_cast<const LpmTrie&>(map).layout().data_size <= 8) {
+        load_key_word(x86::rcx, 0, sizeof(u32));
+        a_.mov(x86::rdx, x86::rax);
+        a_.mov(x86::rsi, kWindow);
+        emit_.load_constant(x86::rdi, address_of(&map));
+        emit_.load_constant(x86::rax, reinterpret_cast<std::uintptr_t>(&more_of_trie));
+        a_.call(x86::rax);
+        a_.jmp(called);
+    }
+    a_.bind(labels.slow);
     (void)call_with_key(map);
+    a_.bind(called);
     a_.test(x86::rax, x86::rax);
-    a_.jnz(found);
-    a_.jmp(miss);
+    a_.jnz(labels.found);
+    a_.jmp(labels.miss);
 }
 
 // --- keys ---

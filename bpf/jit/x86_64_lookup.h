@@ -57,7 +57,14 @@ private:
     void hash_value(const HashMap::Layout& layout);
 
     // lpm()
-    void rest_of_lpm(Map& map, const Label& slow, const Label& found, const Label& miss);
+    /// Where lpm() leaves to, and comes back.
+    struct LpmLabels {
+        Label slow; ///< the front knows nothing
+        Label more; ///< or not all
+        Label found;
+        Label miss;
+    };
+    void rest_of_lpm(Map& map, const LpmLabels& labels);
 
     // Keys.
     [[nodiscard]] asmjit::x86::Mem key_bytes(u32 begin, u32 size) const;

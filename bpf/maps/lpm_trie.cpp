@@ -101,7 +101,16 @@ u64* LpmTrie::lookup(const u8* key) const noexcept {
     if (length > max_length_) return nullptr;
     const LpmBits bits(key + kPrefixBytes, data_size_);
     const Start start = begin(bits, length);
-    if (start.node == nullptr) return start.value;
+    return start.node == nullptr ? start.value : find_below(start, bits, length);
+}
+
+u64* LpmTrie::lookup_more(u64 window, LpmFrontEntry entry, u32 length) const noexcept {
+    return find_below(begin(entry), LpmBits(window), length);
+}
+
+/// In line twice: where all bits are in a register, and where they are not.
+inline __attribute__((always_inline)) u64* LpmTrie::find_below(const Start& start, const LpmBits& bits,
+                                                               u32 length) const noexcept {
     const LpmNode* node = start.node;
     const LpmNode* best = nullptr;
     u32 rank = 0;

@@ -69,6 +69,8 @@ public:
     LpmBits(const u8* data, u32 bytes) noexcept : data_(data), bytes_(bytes) {
         if (bytes <= 8) all_ = __builtin_bswap64(bytes == 8 ? read_word(data) : read_partial(data, bytes));
     }
+    /// Of up to 8 bytes: what window(0) is.
+    explicit LpmBits(u64 all) noexcept : data_(nullptr), bytes_(8), all_(all) {}
     /// 57 bits or more from bit `at` on, at the top of the word.
     [[nodiscard]] u64 window(u32 at) const noexcept {
         if (bytes_ <= 8) return at < 64 ? all_ << at : 0;
@@ -110,6 +112,9 @@ public:
 
     // Data path. Keys are struct bpf_lpm_trie_key: u32 prefix length, then the data.
     [[nodiscard]] u64* lookup(const u8* key) const noexcept;
+    /// The rest of a lookup for compiled code, of a key of up to 8 bytes: `window` has all of its bits, and
+    /// its entry of the front has more.
+    [[nodiscard]] u64* lookup_more(u64 window, LpmFrontEntry entry, u32 length) const noexcept;
     /// -EINVAL, -EEXIST, -ENOENT; -ENOSPC: the map is full; -ENOMEM.
     int update(const u8* key, const u8* value, u64 flags) noexcept;
     int erase(const u8* key) noexcept;
@@ -149,6 +154,8 @@ private:
     };
     /// Where a descent begins: below what the front knows, if the key is long enough for it.
     [[nodiscard]] Start begin(const LpmBits& bits, u32 length) const noexcept;
+    [[nodiscard]] Start begin(LpmFrontEntry entry) const noexcept;
+    [[nodiscard]] u64* find_below(const Start& start, const LpmBits& bits, u32 length) const noexcept;
     [[nodiscard]] std::atomic<u64>* front_entry(const LpmBits& bits, u32 width) const noexcept {
         return front_.table(width) + (bits.window(0) >> (64 - width));
     }
@@ -246,7 +253,9 @@ inline __attribute__((always_inline)) LpmTrie::Start LpmTrie::begin(const LpmBit
     const u32 width = front_.bits();
     if (width == 0 || length < width) return {block(root_.load(std::memory_order_acquire)), 0, nullptr};
     const LpmFrontEntry entry(front_entry(bits, width)->load(std::memory_order_acquire));
-    if (!entry.has_more()) return {nullptr, 0, entry.value()};
+    return entry.has_more() ? begin(entry) : Start{nullptr, 0, entry.value()};
+}
+inline __attribute__((always_inline)) LpmTrie::Start LpmTrie::begin(LpmFrontEntry entry) const noexcept {
     return {block(entry.node()), entry.at(),
             entry.element() == LpmFrontEntry::kNoElement ? nullptr : value_of(entry.element())};
 }
