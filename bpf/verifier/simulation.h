@@ -150,6 +150,7 @@ private:
     bool simulate_may_goto();
     enum class Outcome : u8 { unknown, taken, not_taken };
     Outcome pointer_outcome(const OpcodeInfo& row, const RegState& dst, const RegState& src) const;
+    Outcome proved_outcome(const OpcodeInfo& row, const RegState& dst, const RegState& src) const;
     std::vector<Link> record_links(u32 id_a, u32 id_b);
     void settle_null(State& state, u32 index, bool is_null);
     bool learn_pointers(const OpcodeInfo& row, const Insn& insn, State& other, const RegState& dst,

@@ -93,8 +93,8 @@ struct InsnFacts {
     Op op = Op::invalid;                 ///< its row; invalid in the second slot of ld_imm64
     bool reached = false;                ///< false: dead code
     PtrKind base = PtrKind::none;        ///< kinds ldx, st, stx, atomic: what the address points into
-    bool always_taken = false;           ///< conditional jumps: every path took the branch
-    bool never_taken = false;            ///< no path took it
+    bool always_taken = false;           ///< conditional jumps: every execution takes the branch
+    bool never_taken = false;            ///< none takes it
     const CtxField* field = nullptr;     ///< base ctx: the field accessed
     const HelperProto* helper = nullptr; ///< calls of helpers and kernel functions
     Map* map = nullptr; ///< ld_imm64 of a map or map value; calls: the map argument if one map on every path
