@@ -217,7 +217,7 @@ void LookupEmitter::hash_value(const HashMap::Layout& layout) {
 LookupEmitter::Outcome LookupEmitter::lpm(Map& map, const Label& miss) {
     const LpmTrie::Layout layout = static_cast<const LpmTrie&>(map).layout();
     constexpr u32 kLength = sizeof(u32);
-    constexpr u32 kWidest = kLpmFrontBits.back();
+    constexpr u32 kWidest = kLpmWithBlock;
     const u32 most = layout.data_size * 8;
     const std::vector<KeyPiece> length = pieces_of(0, kLength);
     const bool constant = length.size() == 1 && length[0].kind == KeyPiece::Kind::constant;
@@ -236,10 +236,24 @@ LookupEmitter::Outcome LookupEmitter::lpm(Map& map, const Label& miss) {
     a_.bswap(x86::rax);
     a_.test(x86::rcx, x86::rcx);
     a_.jz(labels.slow);
-    if (layout.data_size <= 8) a_.mov(kWindow, x86::rax);
+    a_.mov(kWindow, x86::rax);
     a_.shr(x86::rax, x86::cl);
     a_.and_(x86::rcx, Imm(-4096));
-    a_.mov(x86::rax, x86::qword_ptr(x86::rcx, x86::rax, 3));
+    // The word of the table, or that of the block which it leads to; without a jump that nobody can foresee.
+    constexpr Gp kWord = x86::r9;
+    a_.lea(kWord, x86::ptr(x86::rcx, x86::rax, 3));
+    a_.mov(x86::rax, x86::qword_ptr(kWord));
+    a_.mov(x86::rdx, kWindow);
+    a_.shr(x86::rdx, Imm(64 - kLpmWithBlock));
+    a_.and_(x86::edx, Imm(kLpmBlockWords - 1));
+    a_.mov(x86::rcx, x86::rax);
+    a_.shl(x86::rcx, Imm(64 - LpmFrontEntry::kKindShift));
+    a_.shr(x86::rcx, Imm(64 - LpmFrontEntry::kKindShift));
+    a_.lea(x86::rcx, x86::ptr(x86::rcx, x86::rdx, 3));
+    a_.shr(x86::rax, Imm(LpmFrontEntry::kKindShift));
+    a_.cmp(x86::eax, Imm(LpmFrontEntry::kBlock));
+    a_.cmove(kWord, x86::rcx);
+    a_.mov(x86::rax, x86::qword_ptr(kWord));
     a_.test(x86::rax, x86::rax);
     a_.js(labels.more);
     a_.jz(miss);

@@ -10,9 +10,11 @@
 
 namespace xdplane {
 
-/// What a lookup has found after the first bits of its key, in one word: the address of the value, or 0 if no
-/// prefix fits; or, with the sign set, that there is more to read: the node to go on with, and the element of
-/// the longest prefix that ends above it.
+/// What a lookup has found after the first bits of its key, in one word, by its upper four bits:
+/// 0 to 7: the address of the value, or 0 if no prefix fits;
+/// 8 to 12: there is more to read: the node to go on with, whose first bit is 0, 6, ... or 24, and the
+/// element of the longest prefix that ends above it; 15: the address of a block of 64 such words, by the next
+/// 6 bits of the key.
 class LpmFrontEntry {
 public:
     static constexpr u32 kNumberBits = 30;
@@ -24,19 +26,27 @@ public:
     explicit LpmFrontEntry(const u64* value) noexcept : word_(reinterpret_cast<std::uintptr_t>(value)) {}
     /// `at`: the node's first bit. `element`: or kNoElement.
     constexpr LpmFrontEntry(u32 node, u32 at, u32 element) noexcept
-        : word_(kMore | u64{at / 6} << (2 * kNumberBits) | u64{element} << kNumberBits | node) {}
+        : word_(kMore | u64{at / 6} << kKindShift | u64{element} << kNumberBits | node) {}
+    explicit LpmFrontEntry(const std::atomic<u64>* block) noexcept
+        : word_(u64{kBlock} << kKindShift | reinterpret_cast<std::uintptr_t>(block)) {}
     [[nodiscard]] constexpr u64 word() const noexcept { return word_; }
     [[nodiscard]] constexpr bool has_more() const noexcept { return (word_ & kMore) != 0; }
+    [[nodiscard]] constexpr bool is_block() const noexcept { return word_ >> kKindShift == kBlock; }
+    /// If it is one.
+    [[nodiscard]] std::atomic<u64>* block() const noexcept {
+        return reinterpret_cast<std::atomic<u64>*>(word_ & ((u64{1} << kKindShift) - 1));
+    }
     // Without more.
     [[nodiscard]] u64* value() const noexcept { return reinterpret_cast<u64*>(word_); }
-    // With more.
+    // With more, and no block.
     [[nodiscard]] constexpr u32 node() const noexcept { return static_cast<u32>(word_) & kNoElement; }
     [[nodiscard]] constexpr u32 element() const noexcept {
         return static_cast<u32>(word_ >> kNumberBits) & kNoElement;
     }
-    [[nodiscard]] constexpr u32 at() const noexcept {
-        return static_cast<u32>(word_ >> (2 * kNumberBits) & 3) * 6;
-    }
+    [[nodiscard]] constexpr u32 at() const noexcept { return static_cast<u32>(word_ >> kKindShift & 7) * 6; }
+
+    static constexpr u32 kKindShift = 60;
+    static constexpr u32 kBlock = 15;
 
 private:
     static constexpr u64 kMore = u64{1} << 63;
@@ -45,12 +55,17 @@ private:
 
 /// The first levels of a trie as one table, by the first 12 or 18 bits of the key: what a descent from the
 /// root would find there, so that lookups of long keys begin below. 8 bytes an entry, 32 KB or 2 MB,
-/// committed when the trie has kLpmFrontFrom entries and never given up.
+/// committed when the trie has kLpmFrontFrom entries and never given up. Where prefixes of 19 to 24 bits
+/// begin with the 18 of an entry, it leads to a block of the trie's arena with the next 6 bits: 512 bytes.
 ///
 /// Derived from the trie by its writer, under its lock, between publishing a change and retiring what the
 /// change replaced: a reader that finds an old entry finds old nodes, as it would have from the root. Each
 /// entry changes at once; those of a short prefix change one after the other.
 inline constexpr std::array<u32, 2> kLpmFrontBits{12, 18};
+/// Bits of a key, and words, of a block; and of both together.
+inline constexpr u32 kLpmBlockBits = 6;
+inline constexpr u32 kLpmBlockWords = 1U << kLpmBlockBits;
+inline constexpr u32 kLpmWithBlock = kLpmFrontBits.back() + kLpmBlockBits;
 /// Entries of the trie from which on the table by so many bits pays: small ones fit the nearest cache.
 inline constexpr std::array<u32, 2> kLpmFrontFrom{32, 512};
 

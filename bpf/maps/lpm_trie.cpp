@@ -79,7 +79,9 @@ Result<> LpmTrie::allocate() {
     pool_ = std::move(*pool);
     // Four times what entries can need, for blocks that wait or are of other sizes: only addresses.
     const u64 per_entry = 4 + max_length_ / (LpmNodeValue::kSkipMost * kChunkBits);
-    auto arena = LpmArena::create(4 * per_entry * capacity_ + (u64{1} << 16), kReserve);
+    constexpr u64 kUnitsPerBlock = kLpmBlockWords * sizeof(u64) / LpmArena::kUnit;
+    const u64 blocks = std::min(u64{capacity_}, u64{1} << kLpmFrontBits.back()) * kUnitsPerBlock;
+    auto arena = LpmArena::create(4 * per_entry * capacity_ + 2 * blocks + (u64{1} << 16), kReserve);
     if (!arena) return fail(arena.error());
     arena_ = std::move(*arena);
     auto front = LpmFront::create(max_length_, elements, arena_.units());
@@ -229,7 +231,7 @@ void LpmTrie::replace(const Place& place, const LpmBits& bits, u32 length, u32 e
                                  ? node.results
                                  : result_block(value.results)[rank_of(value, bits, step.at, length)];
     const u32 old = slot.exchange(element, std::memory_order_acq_rel);
-    if (length <= front_.bits()) refill_front(bits, length);
+    if (length <= kLpmWithBlock) refill_front(bits, length);
     pool_.give_back(old);
 }
 
