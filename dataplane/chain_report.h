@@ -11,6 +11,9 @@
 /// What chains have counted, as plain numbers: summed over ports, workers and generations.
 namespace xdplane {
 
+/// Names of verdicts in JSON and on command lines, by enum Verdict.
+inline constexpr std::array<const char*, kVerdicts> kVerdictKeys{"aborted", "drop", "pass", "tx", "redirect"};
+
 struct StageReport {
     std::string name;
     u64 packets = 0;

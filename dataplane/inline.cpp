@@ -318,6 +318,24 @@ Inline::~Inline() {
     for (rte_ring* inbox : shared_.inboxes) rte_ring_free(inbox);
 }
 
+Result<std::shared_ptr<const Tap>> Inline::tap(TapSpec spec) {
+    std::vector<bool> taken(RTE_MAX_ETHPORTS, spec.ports.empty());
+    for (const std::string& name : spec.ports) {
+        const i32 index = index_of(live_->ports, name);
+        if (index < 0) {
+            std::vector<std::string> names;
+            for (const InlinePort& port : live_->ports) names.push_back(port.spec.name);
+            return fail(ENODEV, "there is no port '{}' (there are: {})", name, fmt::join(names, ", "));
+        }
+        taken[ports_[static_cast<u32>(index)].port->id()] = true;
+    }
+    if (taps_.count() >= kMaxTaps) return fail(EBUSY, "there are {} captures already", kMaxTaps);
+    auto made = Tap::make(std::move(spec), std::move(taken), workers());
+    if (!made) return fail(made.error());
+    const std::shared_ptr<Tap> tap = taps_.add(std::move(*made));
+    return std::shared_ptr<const Tap>(tap.get(), [this, tap](const Tap*) { taps_.remove(tap); });
+}
+
 std::vector<PortReport> Inline::ports() const {
     std::vector<PortReport> reports;
     for (const Opened& opened : ports_) {

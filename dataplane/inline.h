@@ -10,6 +10,7 @@
 #include "bpf/base/result.h"
 #include "dataplane/chain_report.h"
 #include "dataplane/port.h"
+#include "dataplane/taps.h"
 #include "dataplane/worker.h"
 
 /// The inline data plane: ports, the chains in front of them, and one worker per core.
@@ -84,6 +85,11 @@ public:
     /// there is a bug. Safe to call twice.
     u32 stop();
 
+    /// Begins a capture. It ends when what is returned is let go of, which must be before this object goes.
+    /// ENODEV: there is no such port; EBUSY: there are kMaxTaps captures already.
+    Result<std::shared_ptr<const Tap>> tap(TapSpec spec);
+    [[nodiscard]] u32 taps() const { return taps_.count(); }
+
     [[nodiscard]] std::vector<PortReport> ports() const;
     /// Of all generations so far, by name: those that run now come first.
     [[nodiscard]] std::vector<ChainReport> chains() const;
@@ -134,6 +140,7 @@ private:
     std::vector<std::unique_ptr<Live>> retired_; ///< a worker may still be in them
     std::vector<ChainReport> past_;              ///< of generations that are gone
     WorkerShared shared_;
+    Taps taps_{shared_.taps};
     std::vector<Launch> launches_;
     std::unique_ptr<WorkerStats[]> worker_stats_;
     bool running_ = false;

@@ -8,8 +8,6 @@
 namespace xdplane {
 namespace {
 
-constexpr std::array<const char*, kVerdicts> kVerdictKeys{"aborted", "drop", "pass", "tx", "redirect"};
-
 u64 sum_of_drops(const PortReport& port) {
     u64 sum = 0;
     for (const u64 drops : port.drops) sum += drops;

@@ -17,6 +17,8 @@ struct rte_ring;
 /// Workers: one per core, each in an endless loop over the queues that its generation gives it.
 namespace xdplane {
 
+struct TapSet;
+
 /// Why a received packet was freed rather than sent. A row each in kDropReasons.
 enum class Drop : u8 {
     verdict,
@@ -122,9 +124,11 @@ struct Handed {
 /// Packets that an inbox holds.
 inline constexpr u32 kInboxSize = 4096;
 
-/// What all workers share. `generation` is written by the control thread, read by workers once per round.
+/// What all workers share. `generation` and `taps` are written by the control thread, read by workers once
+/// per round.
 struct WorkerShared {
     alignas(kCacheLine) std::atomic<const Generation*> generation{nullptr};
+    std::atomic<const TapSet*> taps{nullptr}; ///< null: no capture is on
     alignas(kCacheLine) std::atomic<bool> stop{false};
     std::atomic<u32> started{0};    ///< workers; written by the control thread before it says stop
     std::atomic<u32> finished{0};   ///< workers that will not hand over packets any more
