@@ -156,7 +156,7 @@ Seconds watch(Daemon& daemon, const RunOptions& run, const StopSignals& signals,
     for (;;) {
         const auto now = Clock::now();
         Reclaimer::instance().collect(); // what was let go of since, and no worker uses any more
-        const InlineReport report{.ports = daemon.plane().ports(), .chains = {}};
+        const InlineReport report{.ports = daemon.plane().ports(), .chains = {}, .worker_reports = {}};
         rate.show(report, now);
         if (report.packets() != packets) last_packet = now;
         packets = report.packets();

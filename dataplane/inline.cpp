@@ -342,8 +342,15 @@ std::vector<PortReport> Inline::ports() const {
         PortReport report{.name = opened.port->name(), .device = opened.port->device()};
         for (u32 queue = 0; queue < opened.port->rx_queues(); ++queue) {
             const QueueStats& stats = opened.stats[queue];
-            report.queues.push_back(
-                {.worker = opened.worker_of(queue, workers()), .rx_packets = stats.rx_packets.get()});
+            const u32 worker = opened.worker_of(queue, workers());
+            const u64 cycles = stats.cycles.get();
+            report.queues.push_back({.worker = worker,
+                                     .rx_packets = stats.rx_packets.get(),
+                                     .rx_bytes = stats.rx_bytes.get(),
+                                     .polls = worker_stats_[worker].rounds.get(),
+                                     .bursts = stats.bursts.get(),
+                                     .cycles = cycles,
+                                     .busy = CostReport::ratio(cycles, worker_stats_[worker].cycles.get())});
             add_to(report, stats);
         }
         for (u32 worker = 0; worker < workers(); ++worker) {

@@ -29,6 +29,11 @@ struct InlinePort {
 struct QueueReport {
     u32 worker = 0; ///< who reads it
     u64 rx_packets = 0;
+    u64 rx_bytes = 0;
+    u64 polls = 0;   ///< receive calls
+    u64 bursts = 0;  ///< those that brought packets
+    u64 cycles = 0;  ///< of the timestamp counter in bursts, from receiving to sending
+    double busy = 0; ///< share of its worker's time, 0 to 1
 };
 
 /// Counters of one port. Of what came in on it: rx_packets + copies = forwarded + the sum of drops, once the

@@ -114,10 +114,12 @@ public:
 private:
     void work(RunScope& scope) {
         u64 before = rte_rdtsc();
+        mark_ = before;
         while (!shared_.stop.load(std::memory_order_relaxed)) {
             const Generation* generation = shared_.generation.load(std::memory_order_acquire);
             taps_.use(shared_.taps.load(std::memory_order_acquire));
             u32 received = take_handed(*generation);
+            if (received != 0) mark_ = rte_rdtsc();
             for (const QueuePlan& queue : generation->queues[number_])
                 received += poll(queue, generation->targets[number_]);
             scope.quiescent();
@@ -126,6 +128,7 @@ private:
             stats_.cycles.add(now - before);
             if (received != 0) stats_.busy_cycles.add(now - before);
             before = now;
+            mark_ = now;
             if (received == 0) rte_pause();
         }
     }
@@ -190,6 +193,9 @@ private:
         free_dead();
         if (taps_.on()) [[unlikely]]
             taps_.settle();
+        const u64 now = rte_rdtsc();
+        queue.stats->cycles.add(now - mark_);
+        mark_ = now;
         return received;
     }
 
@@ -443,6 +449,7 @@ private:
     u32 number_;
     WorkerStats& stats_;
     u64 next_index_ = 0;
+    u64 mark_ = 0; ///< timestamp counter, at the end of the last burst or round
     Burst burst_;
     Verdicts verdicts_{};
     u32 dead_count_ = 0;

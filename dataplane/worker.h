@@ -74,6 +74,7 @@ struct alignas(kCacheLine) QueueStats {
     Counter rx_packets;
     Counter rx_bytes;
     Counter bursts;    ///< receive calls that brought something
+    Counter cycles;    ///< of the timestamp counter, in those, from receiving to sending
     Counter forwarded; ///< sent, on any port
     Counter copies;    ///< made by BPF_F_BROADCAST, or tried to
     Counter handed;    ///< to the worker of a cpumap's CPU, which counts what becomes of them
