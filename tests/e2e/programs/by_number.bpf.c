@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: (GPL-2.0-only OR BSD-3-Clause)
 // Copyright (c) 2026, the xdplane authors
-// The verdict of a packet is what its number leaves over from 5; a redirected one goes to a port that is not there. All
-// of them leave with a mark.
+// The verdict of a packet is what its number leaves over from 5; a redirected one goes to a port that is not
+// there. All of them leave with a mark.
 #include "include/filter.h"
 
 enum { kNumber = 42, kMark = 50, kNobody = 77 };
