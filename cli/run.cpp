@@ -156,7 +156,7 @@ Seconds watch(Daemon& daemon, const RunOptions& run, const StopSignals& signals,
     for (;;) {
         const auto now = Clock::now();
         Reclaimer::instance().collect(); // what was let go of since, and no worker uses any more
-        const InlineReport report{.ports = daemon.plane().ports(), .chains = {}};
+        const InlineReport report{.ports = daemon.plane().ports(), .chains = {}, .worker_reports = {}};
         rate.show(report, now);
         if (report.packets() != packets) last_packet = now;
         packets = report.packets();
@@ -193,8 +193,9 @@ Result<Sockets> open_control(const RunOptions& run, Daemon& daemon, boost::asio:
     const bool asked_for = !where.path.empty();
     if (!asked_for) where.path = default_control_path();
     if (where.path.empty()) return Sockets{};
-    auto server = ControlServer::open(
-        io, where, [&daemon](const Json& request) { return handle_control_request(daemon, request); });
+    auto server = ControlServer::open(io, where, [&daemon](const Json& request, ControlSession& session) {
+        return handle_control_request(daemon, request, session);
+    });
     if (!server && asked_for) return fail(server.error());
     if (!server) {
         fmt::print(stderr, "xdplane: no control socket: {} (--control PATH names another)\n",

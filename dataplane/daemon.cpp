@@ -106,7 +106,8 @@ InlineReport Daemon::report() const {
             .workers = plane_->workers(),
             .engine = engine() == Engine::jit ? "jit" : "interpreter",
             .ports = plane_->ports(),
-            .chains = plane_->chains()};
+            .chains = plane_->chains(),
+            .worker_reports = plane_->worker_reports()};
 }
 
 } // namespace xdplane

@@ -318,14 +318,39 @@ Inline::~Inline() {
     for (rte_ring* inbox : shared_.inboxes) rte_ring_free(inbox);
 }
 
+Result<std::shared_ptr<const Tap>> Inline::tap(TapSpec spec) {
+    std::vector<bool> taken(RTE_MAX_ETHPORTS, spec.ports.empty());
+    for (const std::string& name : spec.ports) {
+        const i32 index = index_of(live_->ports, name);
+        if (index < 0) {
+            std::vector<std::string> names;
+            for (const InlinePort& port : live_->ports) names.push_back(port.spec.name);
+            return fail(ENODEV, "there is no port '{}' (there are: {})", name, fmt::join(names, ", "));
+        }
+        taken[ports_[static_cast<u32>(index)].port->id()] = true;
+    }
+    if (taps_.count() >= kMaxTaps) return fail(EBUSY, "there are {} captures already", kMaxTaps);
+    auto made = Tap::make(std::move(spec), std::move(taken), workers());
+    if (!made) return fail(made.error());
+    const std::shared_ptr<Tap> tap = taps_.add(std::move(*made));
+    return std::shared_ptr<const Tap>(tap.get(), [this, tap](const Tap*) { taps_.remove(tap); });
+}
+
 std::vector<PortReport> Inline::ports() const {
     std::vector<PortReport> reports;
     for (const Opened& opened : ports_) {
         PortReport report{.name = opened.port->name(), .device = opened.port->device()};
         for (u32 queue = 0; queue < opened.port->rx_queues(); ++queue) {
             const QueueStats& stats = opened.stats[queue];
-            report.queues.push_back(
-                {.worker = opened.worker_of(queue, workers()), .rx_packets = stats.rx_packets.get()});
+            const u32 worker = opened.worker_of(queue, workers());
+            const u64 cycles = stats.cycles.get();
+            report.queues.push_back({.worker = worker,
+                                     .rx_packets = stats.rx_packets.get(),
+                                     .rx_bytes = stats.rx_bytes.get(),
+                                     .polls = worker_stats_[worker].rounds.get(),
+                                     .bursts = stats.bursts.get(),
+                                     .cycles = cycles,
+                                     .busy = CostReport::ratio(cycles, worker_stats_[worker].cycles.get())});
             add_to(report, stats);
         }
         for (u32 worker = 0; worker < workers(); ++worker) {

@@ -10,6 +10,7 @@
 #include "bpf/base/result.h"
 #include "dataplane/chain_report.h"
 #include "dataplane/port.h"
+#include "dataplane/taps.h"
 #include "dataplane/worker.h"
 
 /// The inline data plane: ports, the chains in front of them, and one worker per core.
@@ -28,6 +29,11 @@ struct InlinePort {
 struct QueueReport {
     u32 worker = 0; ///< who reads it
     u64 rx_packets = 0;
+    u64 rx_bytes = 0;
+    u64 polls = 0;   ///< receive calls
+    u64 bursts = 0;  ///< those that brought packets
+    u64 cycles = 0;  ///< of the timestamp counter in bursts, from receiving to sending
+    double busy = 0; ///< share of its worker's time, 0 to 1
 };
 
 /// Counters of one port. Of what came in on it: rx_packets + copies = forwarded + the sum of drops, once the
@@ -84,6 +90,11 @@ public:
     /// there is a bug. Safe to call twice.
     u32 stop();
 
+    /// Begins a capture. It ends when what is returned is let go of, which must be before this object goes.
+    /// ENODEV: there is no such port; EBUSY: there are kMaxTaps captures already.
+    Result<std::shared_ptr<const Tap>> tap(TapSpec spec);
+    [[nodiscard]] u32 taps() const { return taps_.count(); }
+
     [[nodiscard]] std::vector<PortReport> ports() const;
     /// Of all generations so far, by name: those that run now come first.
     [[nodiscard]] std::vector<ChainReport> chains() const;
@@ -134,6 +145,7 @@ private:
     std::vector<std::unique_ptr<Live>> retired_; ///< a worker may still be in them
     std::vector<ChainReport> past_;              ///< of generations that are gone
     WorkerShared shared_;
+    Taps taps_{shared_.taps};
     std::vector<Launch> launches_;
     std::unique_ptr<WorkerStats[]> worker_stats_;
     bool running_ = false;

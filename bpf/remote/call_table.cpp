@@ -74,6 +74,7 @@ constexpr RemoteCall kCalls[] = {
     {BPF_BTF_GET_FD_BY_ID, {kNoFd, kNoFd}, {}, true},
     {BPF_LINK_GET_NEXT_ID, {kNoFd, kNoFd}, {}},
     {BPF_LINK_GET_FD_BY_ID, {kNoFd, kNoFd}, {}, true},
+    {BPF_ENABLE_STATS, {kNoFd, kNoFd}, {}, true},
     {kGetShape, {offsetof(ShapeCall, fd), kNoFd}, {}},
     {kGetMemory, {offsetof(MemoryCall, fd), kNoFd}, {}},
     {kGetFdinfo, {offsetof(FdinfoCall, fd), kNoFd}, kFdinfo},

@@ -56,6 +56,8 @@ long obj_get(Call&);
 long prog_test_run(Call&);
 // btf_load.cpp
 long btf_load(Call&);
+// enable_stats.cpp
+long enable_stats(Call&);
 // info.cpp
 long obj_get_info_by_fd(Call&);
 long prog_get_next_id(Call&);

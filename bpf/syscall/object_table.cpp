@@ -40,6 +40,7 @@ const char* file_name(const ObjectRef& object) {
     case 1: return "bpf-map";
     case 2: return "bpf-prog";
     case 4: return "perf_event";
+    case 5: return "bpf-stats";
     default: return "bpf-btf";
     }
 }
