@@ -256,9 +256,12 @@ Result<InlineReport> run_config(RunOptions run) {
     const TracePrinter printer;
     auto config = load_config(run.config);
     if (!config) return fail(config.error());
+    const std::vector<u32>& cpus = (*config)->config.worker_cpus;
+    if (run.workers != 0 && !cpus.empty() && run.workers != cpus.size())
+        return fail(EINVAL, "--workers {}, and {}: worker_cpus has {}", run.workers, run.config, cpus.size());
     if (run.workers == 0) run.workers = std::max((*config)->config.workers, 1U);
     std::vector<std::string> notes;
-    if (auto started = start_eal(run.eal, run.workers, notes); !started) return fail(started.error());
+    if (auto started = start_eal(run.eal, run.workers, notes, cpus); !started) return fail(started.error());
     for (const std::string& note : notes) fmt::print(stderr, "xdplane: {}\n", note);
     auto report = run_plane(run, std::move(*config), signals, manager);
     stop_eal();

@@ -3,6 +3,7 @@
 #pragma once
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "bpf/base/result.h"
 #include "bpf/base/types.h"
@@ -24,7 +25,8 @@ struct PortSpec {
                        ///< (--vdev) made, by its name
     u32 ifindex = 0;   ///< what programs see; 0: DPDK's port number plus 1
     u32 rx_queues = 0; ///< 0: see Port
-    u32 mtu = 0;       ///< longest packet behind the Ethernet header; 0: the device's own
+    std::vector<u32> queue_workers; ///< of each of rx_queues: who reads it; empty: see Inline::open()
+    u32 mtu = 0;                    ///< longest packet behind the Ethernet header; 0: the device's own
     u32 rx_descriptors = 1024;
     u32 tx_descriptors = 1024;
 
@@ -81,6 +83,7 @@ public:
     /// As of now, or of stop() after it. Zeros where the driver does not count (net_af_packet's missed).
     [[nodiscard]] DeviceCounters counters() const;
     [[nodiscard]] std::string mac() const; ///< "02:00:00:00:00:01"; empty: the device has none
+    [[nodiscard]] const DriverTraits& traits() const { return traits_; }
     [[nodiscard]] u32 mtu() const { return spec_.mtu != 0 ? spec_.mtu : 1500; }
     /// Buffers of this port's pool that nobody gave back, apart from those that the driver never does
     /// (DriverTraits::keeps). Meaningful after stop() of every port.

@@ -223,6 +223,19 @@ INSTANTIATE_TEST_SUITE_P(
         BadRun{"Option", kNull, {"--nonsense"}, 2, "nonsense"},
         BadRun{"Engine", kNull, {"--engine", "steam"}, 2, "--engine steam: must be jit or interpreter"},
         BadRun{"Workers", kNull, {"--workers", "0"}, 2, "--workers: must be a number from 1"},
+        BadRun{"WorkerOfQueue", kNull + "rx_queue_workers = [1]\n", {}, 1, "port a: there is no worker 1"},
+        BadRun{"WorkerCpu",
+               "worker_cpus = [255]\n" + kNull,
+               {},
+               1,
+               "worker 0: this process may not use CPU 255"},
+        BadRun{"WorkerCpuTwice",
+               "worker_cpus = [0]\n" + kNull,
+               {"--", "--lcores", "0@0,1@0"},
+               1,
+               "the workers' CPUs are given twice"},
+        BadRun{
+            "WorkersAndCpus", "worker_cpus = [0, 1]\n" + kNull, {"--workers", "1"}, 1, "worker_cpus has 2"},
         BadRun{"Duration", kNull, {"--duration", "-1"}, 2, "--duration: must be seconds above 0"}),
     [](const auto& tested) { return std::string(tested.param.name); });
 
