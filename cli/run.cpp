@@ -15,6 +15,7 @@
 #include "cli/stop_signals.h"
 #include "cli/trace_printer.h"
 #include "dataplane/bpf_server.h"
+#include "dataplane/capabilities.h"
 #include "dataplane/control_commands.h"
 #include "dataplane/daemon.h"
 #include "dataplane/eal.h"
@@ -229,6 +230,8 @@ Result<InlineReport> run_plane(const RunOptions& run, std::shared_ptr<const Load
     if (!sockets) return fail(sockets.error());
     auto metrics = open_metrics(run, daemon, io);
     if (!metrics) return fail(metrics.error());
+    if (auto dropped = drop_capabilities(needed_capabilities(daemon.plane().kernel_interfaces())); !dropped)
+        print_error(dropped.error().message);
     const std::size_t ports = daemon.running().config.ports.size();
     const u32 workers = daemon.plane().workers();
     fmt::print(stderr, "xdplane: running, {} port{}, {} worker{}\n", ports, ports == 1 ? "" : "s", workers,
