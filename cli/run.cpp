@@ -11,6 +11,7 @@
 
 #include "bpf/base/reclaimer.h"
 #include "cli/command.h"
+#include "cli/config_watch.h"
 #include "cli/service.h"
 #include "cli/stop_signals.h"
 #include "cli/trace_printer.h"
@@ -63,6 +64,7 @@ struct RunOptions {
     std::optional<Seconds> duration;
     std::optional<Seconds> until_idle;
     bool json = false;
+    bool watch = false; ///< or the configuration says so
     Strings eal;
 };
 
@@ -92,6 +94,8 @@ bool parse(Strings words, RunOptions& run) {
         ("control", po::value(&run.control),
          "path of the control socket; default: the configuration's, or /run/xdplane.sock as root,\n"
          "$XDG_RUNTIME_DIR/xdplane.sock else") //
+        ("watch", po::bool_switch(&run.watch),
+         "reload when the configuration, or a file that it names, changes") //
         ("metrics", po::value(&run.metrics),
          "serve Prometheus metrics at http://ADDRESS:PORT/metrics; a port alone is one of 127.0.0.1") //
         ("json", po::bool_switch(&run.json), "summary as JSON on standard output");
@@ -145,9 +149,9 @@ void reload(Daemon& daemon) {
 }
 
 /// Until a signal to stop, the end of the time, or silence on all ports: answers the control socket, and
-/// reloads at SIGHUP. Returns how long that was.
+/// reloads at SIGHUP and when `files` (may be null) have changed. Returns how long that was.
 Seconds watch(Daemon& daemon, const RunOptions& run, const StopSignals& signals, boost::asio::io_context& io,
-              Supervisor& supervisor) {
+              Supervisor& supervisor, ConfigWatch* files) {
     const auto begin = Clock::now();
     LiveRate rate(true);
     u64 packets = 0;
@@ -166,10 +170,12 @@ Seconds watch(Daemon& daemon, const RunOptions& run, const StopSignals& signals,
         if (run.until_idle && now - last_packet >= *run.until_idle) break;
         Seconds wait = kTick;
         if (run.duration) wait = std::min(wait, *run.duration - ran);
+        if (files != nullptr) files->look();
         io.run_for(std::chrono::duration_cast<std::chrono::nanoseconds>(wait));
         supervisor.tick();
         const int signal = signals.take(std::chrono::nanoseconds(0));
-        if (signal == SIGHUP) {
+        const bool changed = files != nullptr && files->take();
+        if (signal == SIGHUP || (signal == 0 && changed)) {
             supervisor.reloading();
             reload(daemon);
             supervisor.ready();
@@ -220,8 +226,10 @@ Result<std::unique_ptr<MetricsServer>> open_metrics(const RunOptions& run, const
     return server;
 }
 
+/// `loading`: when reading the configuration began.
 Result<InlineReport> run_plane(const RunOptions& run, std::shared_ptr<const LoadedConfig> config,
-                               const StopSignals& signals, const ServiceManager& manager) {
+                               const StopSignals& signals, const ServiceManager& manager,
+                               std::chrono::system_clock::time_point loading) {
     auto started = Daemon::start(std::move(config), run.workers);
     if (!started) return fail(started.error());
     Daemon& daemon = **started;
@@ -230,6 +238,12 @@ Result<InlineReport> run_plane(const RunOptions& run, std::shared_ptr<const Load
     if (!sockets) return fail(sockets.error());
     auto metrics = open_metrics(run, daemon, io);
     if (!metrics) return fail(metrics.error());
+    std::unique_ptr<ConfigWatch> files;
+    if (run.watch || daemon.running().config.control.watch) {
+        auto opened = ConfigWatch::open(io, daemon, loading);
+        if (!opened) return fail(opened.error());
+        files = std::move(*opened);
+    }
     if (auto dropped = drop_capabilities(needed_capabilities(daemon.plane().kernel_interfaces())); !dropped)
         print_error(dropped.error().message);
     const std::size_t ports = daemon.running().config.ports.size();
@@ -239,7 +253,7 @@ Result<InlineReport> run_plane(const RunOptions& run, std::shared_ptr<const Load
 
     Supervisor supervisor(manager, daemon);
     supervisor.ready();
-    const Seconds ran = watch(daemon, run, signals, io, supervisor);
+    const Seconds ran = watch(daemon, run, signals, io, supervisor, files.get());
     supervisor.stopping();
     *sockets = {};
     metrics->reset();
@@ -257,6 +271,7 @@ Result<InlineReport> run_config(RunOptions run) {
     const StopSignals signals({SIGHUP}); // before other threads, which must not take them
     const ServiceManager manager;        // changes the environment: before other threads, too
     const TracePrinter printer;
+    const auto loading = std::chrono::system_clock::now();
     auto config = load_config(run.config);
     if (!config) return fail(config.error());
     const std::vector<u32>& cpus = (*config)->config.worker_cpus;
@@ -266,7 +281,7 @@ Result<InlineReport> run_config(RunOptions run) {
     std::vector<std::string> notes;
     if (auto started = start_eal(run.eal, run.workers, notes, cpus); !started) return fail(started.error());
     for (const std::string& note : notes) fmt::print(stderr, "xdplane: {}\n", note);
-    auto report = run_plane(run, std::move(*config), signals, manager);
+    auto report = run_plane(run, std::move(*config), signals, manager, loading);
     stop_eal();
     return report;
 }
