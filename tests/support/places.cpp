@@ -4,8 +4,12 @@
 
 namespace xdplane {
 
-std::string source_path(std::string_view relative) { return std::string(XDPLANE_SOURCE_ROOT "/").append(relative); }
+std::string source_path(std::string_view relative) {
+    return std::string(XDPLANE_SOURCE_ROOT "/").append(relative);
+}
 
-std::string build_path(std::string_view relative) { return std::string(XDPLANE_BUILD_ROOT "/").append(relative); }
+std::string build_path(std::string_view relative) {
+    return std::string(XDPLANE_BUILD_ROOT "/").append(relative);
+}
 
-}  // namespace xdplane
+} // namespace xdplane
