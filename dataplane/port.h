@@ -53,7 +53,7 @@ struct DeviceCounters {
     u64 tx_errors = 0; ///< taken from the worker, and not sent after all (too long, link down)
 };
 
-/// A started ethdev. Promiscuous. Stopped and closed by its destructor.
+/// A started ethdev. Promiscuous for as long as it lives. Stopped and closed by its destructor.
 ///
 /// Receive queues: as PortSpec says; else as many as the caller wants and the device has. A device whose
 /// queues are filled whether somebody reads them or not (kDriverTraits) has all of them read. Where there are
@@ -93,10 +93,11 @@ private:
     explicit Port(PortSpec spec) : spec_(std::move(spec)) {}
     Result<> probe();
     Result<> choose_queues(const rte_eth_dev_info& info, u32 workers, u32 wanted);
+    [[nodiscard]] bool is_promiscuous() const;
     [[nodiscard]] Result<u16> buffer_size() const;
     Result<> make_pool();
     Result<> configure(const rte_eth_dev_info& info);
-    Result<> set_mtu(u32 interface) const;
+    Result<> set_mtu() const;
     Result<> set_up_queues();
     void drain() const;
 
@@ -109,6 +110,8 @@ private:
     bool probed_ = false;     ///< this object attached the device, and detaches it
     bool configured_ = false; ///< the device knows the pool
     bool started_ = false;
+    bool promiscuous_before_ = true; ///< the kernel's interface, if there is one: it stays so
+    u32 interface_ = 0;              ///< its number there; 0: none
     DeviceCounters at_stop_;
     rte_device* bus_device_ = nullptr;
     rte_mempool* pool_ = nullptr;

@@ -218,7 +218,9 @@ TEST_F(LiveFilters, Vlan) {
     ip("right", "addr add 10.7.0.2/24 dev host");
     constexpr u32 kOff = 0;
     constexpr u32 kOn = 1;
-    const auto config = [](const char* file) { return fmt::format("maps = {{ vlan_config = \"{}\" }}\n", file); };
+    const auto config = [](const char* file) {
+        return fmt::format("maps = {{ vlan_config = \"{}\" }}\n", file);
+    };
     std::ofstream(scratch_.file("five.json")) << R"([{"key": 0, "value": {"pop_vid": 5}}])";
     std::ofstream(scratch_.file("seven.json")) << R"([{"key": 0, "value": {"pop_vid": 7, "push_tci": 7}}])";
     const std::string off = ports("net_af_packet", "off", "on") + chain("off", {filter("vlan:vlan_pop")});

@@ -83,19 +83,20 @@ protected:
         EXPECT_EQ(done.status, 0) << words << ": " << done.err;
     }
 
-    /// An interface "tagged" in a host, whose packets have a VLAN tag on the wire: a data plane of its own beside
-    /// the wire makes it, as not every kernel has the means.
+    /// An interface "tagged" in a host, whose packets have a VLAN tag on the wire: a data plane of its own
+    /// beside the wire makes it, as not every kernel has the means.
     [[nodiscard]] std::unique_ptr<Process> tag(const std::string& side, int vlan, int last) const {
         const std::string path = scratch_.file("tag_" + side);
-        std::ofstream(path + ".json") << fmt::format(R"([{{"key": 0, "value": {{"push_tci": {0}, "pop_vid": {0}}}}}])",
-                                                     vlan);
+        std::ofstream(path + ".json")
+            << fmt::format(R"([{{"key": 0, "value": {{"push_tci": {0}, "pop_vid": {0}}}}}])", vlan);
         const std::string maps = fmt::format("maps = {{ vlan_config = \"{}.json\" }}\n", path);
-        std::ofstream(path + ".toml") << port("wire", "net_af_packet0,iface=host", "host", "off")
-                                      << port("host", "net_tap0,iface=tagged", "wire", "on")
-                                      << chain("off", {filter("vlan:vlan_pop")}) << maps
-                                      << chain("on", {filter("vlan:vlan_push")}) << maps;
-        auto run = std::make_unique<Process>(net_->in(
-            side, {kProgram, "run", "--config", path + ".toml", "--control", path + ".sock", "--", "--no-huge"}));
+        std::ofstream(path + ".toml")
+            << port("wire", "net_af_packet0,iface=host", "host", "off")
+            << port("host", "net_tap0,iface=tagged", "wire", "on") << chain("off", {filter("vlan:vlan_pop")})
+            << maps << chain("on", {filter("vlan:vlan_push")}) << maps;
+        auto run =
+            std::make_unique<Process>(net_->in(side, {kProgram, "run", "--config", path + ".toml",
+                                                      "--control", path + ".sock", "--", "--no-huge"}));
         if (!run->says("running, ", 60s)) throw std::runtime_error(run->wait().err);
         ip(side, "link set tagged mtu 1496 up");
         ip(side, fmt::format("addr add 10.{}.0.{}/24 dev tagged", vlan, last));
