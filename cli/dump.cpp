@@ -57,7 +57,7 @@ int dump_command(const std::vector<std::string>& words) {
     if (bytecode) {
         print_bytecode(*one->program);
     } else if (lowered) {
-        fmt::print("{}", parts.lowered_listing);
+        fmt::print("{}", parts.lowered_listing());
     } else if (parts.jited.empty()) {
         print_error(fmt::format("{}: there is no JIT for this machine", programs.front()));
         return kFailure;

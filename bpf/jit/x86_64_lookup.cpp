@@ -29,6 +29,13 @@ u64 address_of(const void* pointer) { return reinterpret_cast<std::uintptr_t>(po
 /// Bytes that one load takes of `size`: a power of two.
 u32 loaded_at_once(u32 size) { return std::min(8U, std::bit_floor(size)); }
 
+/// The first bytes of a trie's key, as a big-endian number.
+constexpr Gp kWindow = x86::r8;
+
+const u64* more_of_trie(const LpmTrie* trie, u64 window, u64 entry, u32 length) noexcept {
+    return trie->lookup_more(window, LpmFrontEntry(entry), length);
+}
+
 bool survives_lookup(u8 reg) { return reg >= R6; }
 
 } // namespace
@@ -37,6 +44,7 @@ const LookupEmitter::Row LookupEmitter::kRows[] = {
     {BPF_MAP_TYPE_ARRAY, &LookupEmitter::array},   {BPF_MAP_TYPE_PERCPU_ARRAY, &LookupEmitter::array},
     {BPF_MAP_TYPE_HASH, &LookupEmitter::hash},     {BPF_MAP_TYPE_PERCPU_HASH, &LookupEmitter::hash},
     {BPF_MAP_TYPE_LRU_HASH, &LookupEmitter::hash}, {BPF_MAP_TYPE_LRU_PERCPU_HASH, &LookupEmitter::hash},
+    {BPF_MAP_TYPE_LPM_TRIE, &LookupEmitter::lpm},
 };
 
 bool LookupEmitter::is_compiled(const Map& map) {
@@ -54,6 +62,12 @@ LookupEmitter::Outcome LookupEmitter::call(Map& map) {
     emit_.load_constant(x86::rax, reinterpret_cast<std::uintptr_t>(map.ops().lookup));
     a_.call(x86::rax);
     return Outcome::called;
+}
+
+/// Where is_compiled() has said that r2 is not read.
+LookupEmitter::Outcome LookupEmitter::call_with_key(Map& map) {
+    if (key_ != nullptr) a_.lea(kKey, x86::ptr(machine_reg(R10, 64), key_->stack_offset));
+    return call(map);
 }
 
 void LookupEmitter::multiply(const Gp& reg, u64 factor) {
@@ -195,6 +209,77 @@ void LookupEmitter::hash_value(const HashMap::Layout& layout) {
     emit_.load_constant(x86::rax, address_of(layout.percpu_values) - layout.value_stride);
     a_.add(x86::rax, x86::rdx);
     add_cpu(layout.cpu_stride);
+}
+
+// --- tries ---
+
+/// The first bits of the key by the trie's table of them (LpmFront); the trie's function for what it has not.
+LookupEmitter::Outcome LookupEmitter::lpm(Map& map, const Label& miss) {
+    const LpmTrie::Layout layout = static_cast<const LpmTrie&>(map).layout();
+    constexpr u32 kLength = sizeof(u32);
+    constexpr u32 kWidest = kLpmWithBlock;
+    const u32 most = layout.data_size * 8;
+    const std::vector<KeyPiece> length = pieces_of(0, kLength);
+    const bool constant = length.size() == 1 && length[0].kind == KeyPiece::Kind::constant;
+    if (most < kWidest || (constant && (length[0].constant < kWidest || length[0].constant > most)))
+        return call_with_key(map);
+    const LpmLabels labels{a_.newLabel(), a_.newLabel(), a_.newLabel(), miss};
+    if (!constant) {
+        load_key_word(x86::rax, 0, kLength);
+        a_.sub(x86::eax, Imm(kWidest));
+        a_.cmp(x86::eax, Imm(most - kWidest));
+        a_.ja(labels.slow);
+    }
+    load_key_word(x86::rax, kLength, std::min(8U, layout.data_size));
+    emit_.load_constant(kBase, address_of(layout.in_use));
+    a_.mov(x86::rcx, x86::qword_ptr(kBase));
+    a_.bswap(x86::rax);
+    a_.test(x86::rcx, x86::rcx);
+    a_.jz(labels.slow);
+    a_.mov(kWindow, x86::rax);
+    a_.shr(x86::rax, x86::cl);
+    a_.and_(x86::rcx, Imm(-4096));
+    // The word of the table, or that of the block which it leads to; without a jump that nobody can foresee.
+    constexpr Gp kWord = x86::r9;
+    a_.lea(kWord, x86::ptr(x86::rcx, x86::rax, 3));
+    a_.mov(x86::rax, x86::qword_ptr(kWord));
+    a_.mov(x86::rdx, kWindow);
+    a_.shr(x86::rdx, Imm(64 - kLpmWithBlock));
+    a_.and_(x86::edx, Imm(kLpmBlockWords - 1));
+    a_.mov(x86::rcx, x86::rax);
+    a_.shl(x86::rcx, Imm(64 - LpmFrontEntry::kKindShift));
+    a_.shr(x86::rcx, Imm(64 - LpmFrontEntry::kKindShift));
+    a_.lea(x86::rcx, x86::ptr(x86::rcx, x86::rdx, 3));
+    a_.shr(x86::rax, Imm(LpmFrontEntry::kKindShift));
+    a_.cmp(x86::eax, Imm(LpmFrontEntry::kBlock));
+    a_.cmove(kWord, x86::rcx);
+    a_.mov(x86::rax, x86::qword_ptr(kWord));
+    a_.test(x86::rax, x86::rax);
+    a_.js(labels.more);
+    a_.jz(miss);
+    a_.bind(labels.found);
+    cold_.push_back([self = *this, &map, labels]() mutable { self.rest_of_lpm(map, labels); });
+    return Outcome::maybe;
+}
+
+void LookupEmitter::rest_of_lpm(Map& map, const LpmLabels& labels) {
+    const Label called = a_.newLabel();
+    a_.bind(labels.more);
+    if (static_cast<const LpmTrie&>(map).layout().data_size <= 8) {
+        load_key_word(x86::rcx, 0, sizeof(u32));
+        a_.mov(x86::rdx, x86::rax);
+        a_.mov(x86::rsi, kWindow);
+        emit_.load_constant(x86::rdi, address_of(&map));
+        emit_.load_constant(x86::rax, reinterpret_cast<std::uintptr_t>(&more_of_trie));
+        a_.call(x86::rax);
+        a_.jmp(called);
+    }
+    a_.bind(labels.slow);
+    (void)call_with_key(map);
+    a_.bind(called);
+    a_.test(x86::rax, x86::rax);
+    a_.jnz(labels.found);
+    a_.jmp(labels.miss);
 }
 
 // --- keys ---

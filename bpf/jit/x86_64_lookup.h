@@ -7,6 +7,7 @@
 #include "bpf/jit/x86_64_emitter.h"
 #include "bpf/maps/array.h"
 #include "bpf/maps/hash.h"
+#include "bpf/maps/lpm_trie.h"
 
 /// Lookups compiled for one map: its addresses and sizes are constants of the code. The same result as the
 /// map's own lookup; tests compare the two.
@@ -44,7 +45,9 @@ private:
 
     Outcome array(Map& map, const Label& miss);
     Outcome hash(Map& map, const Label& miss);
+    Outcome lpm(Map& map, const Label& miss);
     Outcome call(Map& map);
+    Outcome call_with_key(Map& map);
 
     // hash()
     void hash_words(const HashMap::Layout& layout, u32 words);
@@ -52,6 +55,16 @@ private:
     void rest_of_chain(const HashMap::Layout& layout, const Label& next, const Label& compare,
                        const Label& again, const Label& miss);
     void hash_value(const HashMap::Layout& layout);
+
+    // lpm()
+    /// Where lpm() leaves to, and comes back.
+    struct LpmLabels {
+        Label slow; ///< the front knows nothing
+        Label more; ///< or not all
+        Label found;
+        Label miss;
+    };
+    void rest_of_lpm(Map& map, const LpmLabels& labels);
 
     // Keys.
     [[nodiscard]] asmjit::x86::Mem key_bytes(u32 begin, u32 size) const;

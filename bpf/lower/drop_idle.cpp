@@ -48,6 +48,7 @@ private:
         switch (kind) {
         case OpKind::alu:
         case OpKind::endian:
+        case OpKind::ld_imm64:
         case OpKind::ldx: bounds_[entry.insn.dst] = bounds_after(i); return;
         case OpKind::jump:
         case OpKind::st:

@@ -57,6 +57,10 @@ private:
     }
 
     Result<> memory(const Insn& insn, const InsnFacts& facts) {
+        if (info(facts.op).kind == OpKind::ldx && facts.constant) {
+            add(Op::ld_imm64, insn.dst, 0, 0, static_cast<i64>(*facts.constant));
+            return {};
+        }
         if (facts.base != PtrKind::ctx) {
             add(facts.op, insn.dst, insn.src, insn.off, insn.imm);
             return {};
@@ -88,7 +92,7 @@ private:
             facts.helper->is_kfunc != kernel_function)
             return fail(EINVAL, "insn {}: call of an unknown function {}", origin_, insn.imm);
         if (!kernel_function && facts.helper->id == BPF_FUNC_tail_call) {
-            const i64 index = facts.const_key ? i64{static_cast<u32>(*facts.const_key)} : -1;
+            const i64 index = facts.constant ? i64{static_cast<u32>(*facts.constant)} : -1;
             add(Op::tail_call, 0, 0, map_index(facts.map), index);
             return {};
         }

@@ -28,9 +28,10 @@ constexpr u64 kBytesPerEntry = 52;
 struct LpmTrie::Descent {
     enum class Next : u8 { front, node, result };
     Next next;
+    const std::atomic<u64>* word; ///< of the front, or of a block
     const LpmNode* node;
-    const LpmNode* best; ///< null: `element` is the best
-    u32 element;
+    const LpmNode* best; ///< null: `value` is the best
+    const u64* value;    ///< null: none
     u32 rank;
     u32 at;
     u32 length;
@@ -38,7 +39,8 @@ struct LpmTrie::Descent {
 };
 
 u64 LpmTrie::footprint() const noexcept {
-    return count_.load(std::memory_order_relaxed) * (element_size_ + kBytesPerEntry);
+    return count_.load(std::memory_order_relaxed) * (element_size_ + kBytesPerEntry) + front_.used_bytes() +
+           front_blocks_.load(std::memory_order_relaxed) * kLpmBlockWords * sizeof(u64);
 }
 
 bool LpmTrie::go_on(Descent& descent) const noexcept {
@@ -49,8 +51,15 @@ bool LpmTrie::go_on(Descent& descent) const noexcept {
     const LpmBits bits(descent.data, std::min(data_size_, kDataBytes));
     const LpmNode* next = nullptr;
     if (descent.next == Descent::Next::front) {
-        const Start start = begin(bits, descent.length);
-        descent.element = start.element;
+        const LpmFrontEntry entry(descent.word->load(std::memory_order_acquire));
+        if (entry.is_block()) {
+            if (descent.length < kLpmWithBlock) return false;
+            descent.word = block_entry(entry, bits);
+            __builtin_prefetch(descent.word);
+            return true;
+        }
+        const Start start = entry.has_more() ? begin(entry) : Start{nullptr, 0, entry.value()};
+        descent.value = start.value;
         descent.at = start.at;
         next = start.node;
     } else {
@@ -63,7 +72,7 @@ bool LpmTrie::go_on(Descent& descent) const noexcept {
         return true;
     }
     if (descent.best == nullptr) {
-        if (descent.element != ElementPool::kNone) __builtin_prefetch(value_of(descent.element));
+        if (descent.value != nullptr) __builtin_prefetch(descent.value);
         return false;
     }
     const LpmNode& best = *descent.best;
@@ -119,11 +128,12 @@ void LpmTrie::fetch(const u64* notes, u32 count) const noexcept {
         if (length > max_length_) continue;
         Descent& descent = descents[left++];
         descent = {
-            Descent::Next::node, root, nullptr, ElementPool::kNone, 0, 0, std::min(length, kDataBytes * 8),
+            Descent::Next::node, nullptr, root, nullptr, nullptr, 0, 0, std::min(length, kDataBytes * 8),
             key + kPrefixBytes};
         if (width == 0 || length < width) continue;
         const LpmBits bits(descent.data, std::min(data_size_, kDataBytes));
-        __builtin_prefetch(front_entry(bits, width));
+        descent.word = front_entry(bits, width);
+        __builtin_prefetch(descent.word);
         descent.next = Descent::Next::front;
     }
     while (left != 0) {

@@ -33,10 +33,16 @@ u32 LpmFront::wanted(u32 count) const noexcept {
     return bits;
 }
 
+namespace {
+
+constexpr u32 kBlockUnits = kLpmBlockWords * sizeof(u64) / LpmArena::kUnit;
+
+} // namespace
+
 /// Writes the entries from..to, those of some prefix, of the table by `bits`.
 class LpmTrie::FrontFill {
 public:
-    FrontFill(const LpmTrie& trie, u32 bits, u32 from, u32 to) noexcept
+    FrontFill(LpmTrie& trie, u32 bits, u32 from, u32 to) noexcept
         : trie_(trie), table_(trie.front_.table(bits)), bits_(bits), from_(from), to_(to) {}
 
     void run() noexcept {
@@ -45,8 +51,14 @@ public:
 
 private:
     void set(u32 from, u32 to, LpmFrontEntry entry) noexcept {
-        for (u32 i = std::max(from, from_); i < std::min(to, to_); ++i)
+        for (u32 i = std::max(from, from_); i < std::min(to, to_); ++i) {
+            const LpmFrontEntry old(table_[i].load(std::memory_order_relaxed));
             table_[i].store(entry.word(), std::memory_order_release);
+            if (old.is_block()) trie_.retire_front_block(old.block());
+        }
+    }
+    [[nodiscard]] LpmFrontEntry result(u32 element) const noexcept {
+        return LpmFrontEntry(element == LpmFrontEntry::kNoElement ? nullptr : trie_.value_of(element));
     }
     [[nodiscard]] bool outside(u32 from, u32 to) const noexcept { return to <= from_ || from >= to_; }
 
@@ -54,11 +66,47 @@ private:
     void fill(u32 unit, u32 at, u32 first, u32 best) noexcept {
         const LpmNode& node = *trie_.block(unit);
         if (at == bits_)
-            set(first, first + 1, {unit, at, best});
+            end(node, unit, at, first, best);
         else if ((node.internal & LpmNodeValue::kSkip) != 0)
             fill_skip(node, unit, at, first, best);
         else
             fill_chunks(node, at, first, best);
+    }
+
+    /// The one entry of a node.
+    void end(const LpmNode& node, u32 unit, u32 at, u32 index, u32 best) noexcept {
+        if (outside(index, index + 1)) return;
+        const bool skips = (node.internal & LpmNodeValue::kSkip) != 0;
+        std::atomic<u64>* const block =
+            skips || bits_ != kLpmFrontBits.back() ? nullptr : trie_.front_block(table_[index]);
+        if (block == nullptr) {
+            set(index, index + 1, LpmFrontEntry(unit, at, best));
+            return;
+        }
+        const u32 base = node.base.load(std::memory_order_relaxed);
+        for (u32 chunk = 0; chunk < kLpmBlockWords; ++chunk) {
+            const u64 one = u64{1} << chunk;
+            const u32 found = best_of(node, chunk, best);
+            const LpmFrontEntry entry =
+                (node.children & one) == 0
+                    ? result(found)
+                    : LpmFrontEntry(base + static_cast<u32>(std::popcount(node.children & (one - 1))),
+                                    at + kChunkBits, found);
+            block[chunk].store(entry.word(), std::memory_order_release);
+        }
+        table_[index].store(LpmFrontEntry(block).word(), std::memory_order_release);
+    }
+
+    /// The longest prefix that ends in the node's chunk, or `best`.
+    [[nodiscard]] u32 best_of(const LpmNode& node, u32 chunk, u32 best) const noexcept {
+        const u64 one = u64{1} << chunk;
+        if ((node.leaves & one) != 0)
+            return trie_.result(node, static_cast<u32>(std::popcount(node.internal) +
+                                                       std::popcount(node.leaves & (one - 1))));
+        const u64 above = node.internal & kLpmAncestors[chunk];
+        if (above == 0) return best;
+        const u32 longest = 63 - static_cast<u32>(std::countl_zero(above));
+        return trie_.result(node, static_cast<u32>(std::popcount(node.internal & lpm_below(longest))));
     }
 
     void fill_skip(const LpmNode& node, u32 unit, u32 at, u32 first, u32 best) noexcept {
@@ -70,45 +118,56 @@ private:
             inside += skip_chunk(node, i) << left;
         }
         const u32 end = inside + (1U << left);
-        const LpmFrontEntry nothing(LpmArena::kNone, 0, best);
+        const LpmFrontEntry nothing = result(best);
         set(first, inside, nothing);
         if (chunks == skip_chunks(node))
             fill(node.base.load(std::memory_order_relaxed), at + chunks * kChunkBits, inside, best);
         else
-            set(inside, end, {unit, at, best});
+            set(inside, end, LpmFrontEntry(unit, at, best));
         set(end, first + (1U << (bits_ - at)), nothing);
     }
 
     void fill_chunks(const LpmNode& node, u32 at, u32 first, u32 best) noexcept {
         const u32 width = 1U << (bits_ - at - kChunkBits);
         const u32 base = node.base.load(std::memory_order_relaxed);
-        const u32 leaves = static_cast<u32>(std::popcount(node.internal));
         for (u32 chunk = 0; chunk < 64; ++chunk) {
             const u32 begin = first + chunk * width;
             if (outside(begin, begin + width)) continue;
             const u64 one = u64{1} << chunk;
-            u32 found = best;
-            if ((node.leaves & one) != 0) {
-                found = trie_.result(node, leaves + static_cast<u32>(std::popcount(node.leaves & (one - 1))));
-            } else if (const u64 above = node.internal & kLpmAncestors[chunk]; above != 0) {
-                const u32 longest = 63 - static_cast<u32>(std::countl_zero(above));
-                found =
-                    trie_.result(node, static_cast<u32>(std::popcount(node.internal & lpm_below(longest))));
-            }
+            const u32 found = best_of(node, chunk, best);
             if ((node.children & one) != 0)
                 fill(base + static_cast<u32>(std::popcount(node.children & (one - 1))), at + kChunkBits,
                      begin, found);
             else
-                set(begin, begin + width, {LpmArena::kNone, 0, found});
+                set(begin, begin + width, result(found));
         }
     }
 
-    const LpmTrie& trie_;
+    LpmTrie& trie_;
     std::atomic<u64>* table_;
     u32 bits_;
     u32 from_;
     u32 to_;
 };
+
+/// The block of an entry of the front, or a new one: zeros, which its entry does not lead to yet. Null: no
+/// memory, or the keys are too short.
+std::atomic<u64>* LpmTrie::front_block(const std::atomic<u64>& entry) noexcept {
+    const LpmFrontEntry old(entry.load(std::memory_order_relaxed));
+    if (old.is_block()) return old.block();
+    if (max_length_ < kLpmWithBlock) return nullptr;
+    const u32 unit = arena_.take(kBlockUnits, false);
+    if (unit == LpmArena::kNone) return nullptr;
+    ++front_blocks_;
+    return reinterpret_cast<std::atomic<u64>*>(arena_.at(unit));
+}
+
+/// After its entry leads elsewhere.
+void LpmTrie::retire_front_block(const std::atomic<u64>* block) noexcept {
+    --front_blocks_;
+    const auto offset = reinterpret_cast<const u8*>(block) - arena_.at(0);
+    arena_.retire(static_cast<u32>(offset / LpmArena::kUnit), kBlockUnits);
+}
 
 /// The entries of keys that begin with the first `length` bits.
 void LpmTrie::refill_front(const LpmBits& bits, u32 length) noexcept {
@@ -136,6 +195,7 @@ void LpmTrie::move_front(u32 first, u64 children, u32 at, const LpmBits& bits) n
         u32 index = prefix << kChunkBits | static_cast<u32>(std::countr_zero(children));
         for (u32 i = 0; at + i * kChunkBits < width; ++i) index = index << kChunkBits | skip_chunk(node, i);
         const LpmFrontEntry old(table[index].load(std::memory_order_relaxed));
+        if (old.is_block()) continue; // which names what is below this node
         table[index].store(LpmFrontEntry(unit, at, old.element()).word(), std::memory_order_release);
     }
 }

@@ -79,7 +79,9 @@ Result<> LpmTrie::allocate() {
     pool_ = std::move(*pool);
     // Four times what entries can need, for blocks that wait or are of other sizes: only addresses.
     const u64 per_entry = 4 + max_length_ / (LpmNodeValue::kSkipMost * kChunkBits);
-    auto arena = LpmArena::create(4 * per_entry * capacity_ + (u64{1} << 16), kReserve);
+    constexpr u64 kUnitsPerBlock = kLpmBlockWords * sizeof(u64) / LpmArena::kUnit;
+    const u64 blocks = std::min(u64{capacity_}, u64{1} << kLpmFrontBits.back()) * kUnitsPerBlock;
+    auto arena = LpmArena::create(4 * per_entry * capacity_ + 2 * blocks + (u64{1} << 16), kReserve);
     if (!arena) return fail(arena.error());
     arena_ = std::move(*arena);
     auto front = LpmFront::create(max_length_, elements, arena_.units());
@@ -101,7 +103,16 @@ u64* LpmTrie::lookup(const u8* key) const noexcept {
     if (length > max_length_) return nullptr;
     const LpmBits bits(key + kPrefixBytes, data_size_);
     const Start start = begin(bits, length);
-    if (start.node == nullptr) return start.element == kNone ? nullptr : value_of(start.element);
+    return start.node == nullptr ? start.value : find_below(start, bits, length);
+}
+
+u64* LpmTrie::lookup_more(u64 window, LpmFrontEntry entry, u32 length) const noexcept {
+    return find_below(begin(entry), LpmBits(window), length);
+}
+
+/// In line twice: where all bits are in a register, and where they are not.
+inline __attribute__((always_inline)) u64* LpmTrie::find_below(const Start& start, const LpmBits& bits,
+                                                               u32 length) const noexcept {
     const LpmNode* node = start.node;
     const LpmNode* best = nullptr;
     u32 rank = 0;
@@ -133,8 +144,7 @@ u64* LpmTrie::lookup(const u8* key) const noexcept {
         node = block(node->base.load(std::memory_order_acquire)) + std::popcount(node->children & (one - 1));
         at += kChunkBits;
     }
-    const u32 element = best == nullptr ? start.element : result(*best, rank);
-    return element == kNone ? nullptr : value_of(element);
+    return best == nullptr ? start.value : value_of(result(*best, rank));
 }
 
 void LpmTrie::find(const LpmBits& bits, u32 length, Place& place) const noexcept {
@@ -221,7 +231,7 @@ void LpmTrie::replace(const Place& place, const LpmBits& bits, u32 length, u32 e
                                  ? node.results
                                  : result_block(value.results)[rank_of(value, bits, step.at, length)];
     const u32 old = slot.exchange(element, std::memory_order_acq_rel);
-    if (length <= front_.bits()) refill_front(bits, length);
+    if (length <= kLpmWithBlock) refill_front(bits, length);
     pool_.give_back(old);
 }
 

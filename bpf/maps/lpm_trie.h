@@ -69,6 +69,8 @@ public:
     LpmBits(const u8* data, u32 bytes) noexcept : data_(data), bytes_(bytes) {
         if (bytes <= 8) all_ = __builtin_bswap64(bytes == 8 ? read_word(data) : read_partial(data, bytes));
     }
+    /// Of up to 8 bytes: what window(0) is.
+    explicit LpmBits(u64 all) noexcept : data_(nullptr), bytes_(8), all_(all) {}
     /// 57 bits or more from bit `at` on, at the top of the word.
     [[nodiscard]] u64 window(u32 at) const noexcept {
         if (bytes_ <= 8) return at < 64 ? all_ << at : 0;
@@ -94,15 +96,17 @@ private:
 /// replaced or deleted; they stay what they were until the reader is quiescent, with the HashMap's
 /// reservation: when all spare elements wait, one is reused early.
 ///
-/// A lookup reads the entry of its first bits (LpmFront), then a node for each 6 further bits of the longest
-/// match (skip nodes: 144), then the number of the result (if the node has several), then the value. Changes
-/// of a prefix shorter than the front's 12 or 18 bits rewrite all entries that it covers: 1024 for 8 bits of
-/// 18, about 3 us; all of them for a default route, about 1 ms.
+/// A lookup reads the entry of its first bits (LpmFront), or two, then a node for each 6 further bits of the
+/// longest match (skip nodes: 144), then the number of the result (if the node has several), then the value.
+/// Changes of a prefix shorter than the front's 12 or 18 bits rewrite all entries that it covers, and their
+/// blocks: 1024 for 8 bits of 18, about 3 us; all of them for a default route, about 1 ms; blocks about 0.1
+/// us each.
 ///
 /// Memory, committed as it is touched: per entry an element, the value rounded up to 8 and in front and the
 /// key (its prefix length and its bytes) behind it, rounded up to 16, 32, 64 or a multiple of 64; and at most
 /// two nodes of 32 bytes, 4 bytes of result, and a skip node for each 144 bits that it shares with no other.
-/// 100,000 IPv4 prefixes with 8-byte values: 16 + about 52 bytes each. And the front.
+/// 100,000 IPv4 prefixes with 8-byte values: 16 + about 52 bytes each. And the front with its blocks: 128 MB
+/// at most, and about 170 bytes for each of those 100,000.
 class LpmTrie final : public Map {
 public:
     static Result<std::shared_ptr<Map>> create(MapSpec spec);
@@ -110,6 +114,9 @@ public:
 
     // Data path. Keys are struct bpf_lpm_trie_key: u32 prefix length, then the data.
     [[nodiscard]] u64* lookup(const u8* key) const noexcept;
+    /// The rest of a lookup for compiled code, of a key of up to 8 bytes: `window` has all of its bits, and
+    /// its entry of the front has more.
+    [[nodiscard]] u64* lookup_more(u64 window, LpmFrontEntry entry, u32 length) const noexcept;
     /// -EINVAL, -EEXIST, -ENOENT; -ENOSPC: the map is full; -ENOMEM.
     int update(const u8* key, const u8* value, u64 flags) noexcept;
     int erase(const u8* key) noexcept;
@@ -125,6 +132,13 @@ public:
     [[nodiscard]] u64 footprint() const noexcept;
     void fetch(const u64* notes, u32 count) const noexcept;
 
+    /// What compiled code knows of a trie. Constant through its life.
+    struct Layout {
+        u32 data_size;                  ///< bytes of the key behind its prefix length
+        const std::atomic<u64>* in_use; ///< LpmFront::in_use()
+    };
+    [[nodiscard]] Layout layout() const noexcept { return {data_size_, &front_.in_use()}; }
+
     [[nodiscard]] u32 size() const noexcept { return count_.load(std::memory_order_relaxed); }
     [[nodiscard]] u64 memory_bytes() const override;
 
@@ -138,13 +152,20 @@ private:
     struct Start {
         const LpmNode* node; ///< null: nothing is longer than what was found
         u32 at;
-        u32 element; ///< found so far; ElementPool::kNone: none
+        u64* value; ///< found so far; null: none
     };
     /// Where a descent begins: below what the front knows, if the key is long enough for it.
     [[nodiscard]] Start begin(const LpmBits& bits, u32 length) const noexcept;
+    [[nodiscard]] Start begin(LpmFrontEntry entry) const noexcept;
+    [[nodiscard]] u64* find_below(const Start& start, const LpmBits& bits, u32 length) const noexcept;
     [[nodiscard]] std::atomic<u64>* front_entry(const LpmBits& bits, u32 width) const noexcept {
         return front_.table(width) + (bits.window(0) >> (64 - width));
     }
+    [[nodiscard]] static std::atomic<u64>* block_entry(LpmFrontEntry entry, const LpmBits& bits) noexcept {
+        return entry.block() + (bits.window(0) >> (64 - kLpmWithBlock) & (kLpmBlockWords - 1));
+    }
+    [[nodiscard]] std::atomic<u64>* front_block(const std::atomic<u64>& entry) noexcept;
+    void retire_front_block(const std::atomic<u64>* block) noexcept;
     /// A node on the way down: the one at `slot` of the block of `units` nodes that `base` names.
     struct Step {
         std::atomic<u32>* base;
@@ -220,6 +241,7 @@ private:
     LpmArena arena_;
     std::atomic<u32> root_{LpmArena::kNone}; ///< block of one node; written under lock_, read by workers
     LpmFront front_;                         ///< written under lock_, read by workers
+    std::atomic<u32> front_blocks_{0};       ///< written under lock_
     mutable SpinLock lock_;                  ///< guards the rest, and every change
     std::atomic<u32> count_{0};              ///< written under the lock
     u64 elements_used_ = 0;                  ///< elements from here on were never used
@@ -237,11 +259,18 @@ inline __attribute__((always_inline)) u32 LpmTrie::result(const LpmNode& node, u
 inline __attribute__((always_inline)) LpmTrie::Start LpmTrie::begin(const LpmBits& bits,
                                                                     u32 length) const noexcept {
     const u32 width = front_.bits();
-    if (width == 0 || length < width)
-        return {block(root_.load(std::memory_order_acquire)), 0, ElementPool::kNone};
-    const LpmFrontEntry entry(front_entry(bits, width)->load(std::memory_order_acquire));
-    return {entry.node() == LpmArena::kNone ? nullptr : block(entry.node()), entry.at(),
-            entry.element() == LpmFrontEntry::kNoElement ? ElementPool::kNone : entry.element()};
+    const Start root{block(root_.load(std::memory_order_acquire)), 0, nullptr};
+    if (width == 0 || length < width) return root;
+    LpmFrontEntry entry(front_entry(bits, width)->load(std::memory_order_acquire));
+    if (entry.is_block()) {
+        if (length < kLpmWithBlock) return root;
+        entry = LpmFrontEntry(block_entry(entry, bits)->load(std::memory_order_acquire));
+    }
+    return entry.has_more() ? begin(entry) : Start{nullptr, 0, entry.value()};
+}
+inline __attribute__((always_inline)) LpmTrie::Start LpmTrie::begin(LpmFrontEntry entry) const noexcept {
+    return {block(entry.node()), entry.at(),
+            entry.element() == LpmFrontEntry::kNoElement ? nullptr : value_of(entry.element())};
 }
 
 /// The bits of `internal` for prefixes of 0 to 5 bits of a chunk.

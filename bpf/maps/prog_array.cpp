@@ -3,6 +3,7 @@
 #include "bpf/maps/prog_array.h"
 
 #include <cerrno>
+#include <utility>
 
 #include "bpf/base/reclaimer.h"
 #include "bpf/maps/memory.h"
@@ -18,13 +19,13 @@ void retire(std::shared_ptr<const Program> program) {
 
 } // namespace
 
-ProgArray::ProgArray(MapSpec spec)
+ProgArray::ProgArray(MapSpec spec, Mapping memory)
     : Map(kProgArrayOps, std::move(spec)),
       count_(this->spec().max_entries),
-      slots_(std::make_unique<std::atomic<const Entry*>[]>(count_)),
-      doors_(std::make_unique<std::atomic<const void*>[]>(count_)),
-      ahead_doors_(std::make_unique<std::atomic<const void*>[]>(count_)),
-      programs_(count_) {}
+      memory_(std::move(memory)),
+      slots_(reinterpret_cast<std::atomic<const Entry*>*>(memory_.data())),
+      doors_(reinterpret_cast<std::atomic<const void*>*>(slots_ + count_)),
+      ahead_doors_(doors_ + count_) {}
 
 ProgArray::~ProgArray() { clear(); }
 
@@ -52,12 +53,14 @@ int ProgArray::erase(u32 index) {
     std::shared_ptr<const Program> old;
     {
         const std::lock_guard guard(lock_);
-        programs_[index].swap(old);
+        const auto found = programs_.find(index);
+        if (found == programs_.end()) return -ENOENT;
+        old = std::move(found->second);
+        programs_.erase(found);
         slots_[index].store(nullptr, std::memory_order_release);
         doors_[index].store(nullptr, std::memory_order_release);
         ahead_doors_[index].store(nullptr, std::memory_order_release);
     }
-    if (!old) return -ENOENT;
     retire(std::move(old));
     return 0;
 }
@@ -65,29 +68,35 @@ int ProgArray::erase(u32 index) {
 std::shared_ptr<const Program> ProgArray::get(u32 index) {
     if (index >= count_) return nullptr;
     const std::lock_guard guard(lock_);
-    return programs_[index];
+    const auto found = programs_.find(index);
+    return found != programs_.end() ? found->second : nullptr;
 }
 
 void ProgArray::clear() {
-    for (u32 index = 0; index < count_; ++index) (void)erase(index);
+    std::map<u32, std::shared_ptr<const Program>> programs;
+    {
+        const std::lock_guard guard(lock_);
+        programs = std::exchange(programs_, {});
+        for (const auto& [index, program] : programs) {
+            slots_[index].store(nullptr, std::memory_order_release);
+            doors_[index].store(nullptr, std::memory_order_release);
+            ahead_doors_[index].store(nullptr, std::memory_order_release);
+        }
+    }
+    for (auto& [index, program] : programs) retire(std::move(program));
 }
 
-namespace {
-
-Result<std::shared_ptr<Map>> create(MapSpec spec) {
+Result<std::shared_ptr<Map>> ProgArray::create(MapSpec spec) {
     if (spec.value_size != 4) return fail(EINVAL, "value size {} is not 4", spec.value_size);
     // Programs neither read nor write it, so flags about that are refused, as in Linux.
     if (auto checked = check_array_spec(spec, BPF_F_RDONLY | BPF_F_WRONLY | BPF_F_NUMA_NODE, false); !checked)
         return fail(checked.error());
-    constexpr u64 bytes_per_slot = 3 * sizeof(void*) + sizeof(std::shared_ptr<void>);
-    if (u64{spec.max_entries} * bytes_per_slot > max_map_bytes())
-        return fail(ENOMEM, "{} entries need more than the machine's memory", spec.max_entries);
-    try {
-        return std::make_shared<ProgArray>(std::move(spec));
-    } catch (const std::bad_alloc&) {
-        return fail(ENOMEM, "no memory for a prog array of this size");
-    }
+    auto memory = map_memory(u64{spec.max_entries} * 3 * sizeof(void*));
+    if (!memory) return fail(memory.error());
+    return std::shared_ptr<Map>(new ProgArray(std::move(spec), std::move(*memory)));
 }
+
+namespace {
 
 int erase(Map& map, const void* key) noexcept {
     u32 index;
@@ -98,7 +107,7 @@ int erase(Map& map, const void* key) noexcept {
 } // namespace
 
 constinit const MapOps kProgArrayOps = {.name = "prog_array",
-                                        .create = create,
+                                        .create = ProgArray::create,
                                         .lookup = nullptr,
                                         .update = nullptr,
                                         .erase = erase,

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Copyright (c) 2026, the xdplane authors
 #pragma once
+#include <map>
 #include <mutex>
 #include <optional>
-#include <vector>
 
+#include "bpf/base/mapping.h"
 #include "bpf/maps/map.h"
 
 namespace xdplane {
@@ -12,10 +13,11 @@ namespace xdplane {
 class Program;
 
 /// BPF_MAP_TYPE_PROG_ARRAY: the targets of bpf_tail_call. Slots are read by workers without a lock and
-/// swapped by the control thread; the program that was there is retired through the Reclaimer.
+/// swapped by the control thread; the program that was there is retired through the Reclaimer. 24 bytes a
+/// slot, committed as they are touched.
 class ProgArray final : public Map {
 public:
-    explicit ProgArray(MapSpec spec);
+    static Result<std::shared_ptr<Map>> create(MapSpec spec);
     ~ProgArray() override;
 
     /// What all programs of one array share, as Linux asks; the first program loaded with the map, or stored
@@ -50,20 +52,22 @@ public:
         return index < count_ ? doors_[index].load(std::memory_order_acquire) : nullptr;
     }
     /// For slices that run ahead: Entry::ahead_entry, or null.
-    [[nodiscard]] const std::atomic<const void*>* ahead_doors() const { return ahead_doors_.get(); }
+    [[nodiscard]] const std::atomic<const void*>* ahead_doors() const { return ahead_doors_; }
     /// For the JIT: doors_ and count_ never change, and a door is where tail calls jump to.
-    [[nodiscard]] const std::atomic<const void*>* doors() const { return doors_.get(); }
+    [[nodiscard]] const std::atomic<const void*>* doors() const { return doors_; }
     [[nodiscard]] u32 count() const { return count_; }
 
 private:
+    ProgArray(MapSpec spec, Mapping memory);
     int put(u32 index, std::shared_ptr<const Program> program, const Entry* entry);
 
     u32 count_;
-    std::unique_ptr<std::atomic<const Entry*>[]> slots_;      ///< written under lock_, read by workers
-    std::unique_ptr<std::atomic<const void*>[]> doors_;       ///< the same; an engine reads one of the two
-    std::unique_ptr<std::atomic<const void*>[]> ahead_doors_; ///< the same
-    std::mutex lock_;                                         ///< guards programs_, owner_
-    std::vector<std::shared_ptr<const Program>> programs_;
+    Mapping memory_;                        ///< of the three arrays
+    std::atomic<const Entry*>* slots_;      ///< written under lock_, read by workers
+    std::atomic<const void*>* doors_;       ///< the same; an engine reads one of the two
+    std::atomic<const void*>* ahead_doors_; ///< the same
+    std::mutex lock_;                       ///< guards programs_, owner_
+    std::map<u32, std::shared_ptr<const Program>> programs_;
     std::optional<Owner> owner_;
 };
 

@@ -2,6 +2,7 @@
 // Copyright (c) 2026, the xdplane authors
 #pragma once
 #include <array>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -34,8 +35,8 @@ public:
         std::vector<Insn> insns; ///< as loaded, map fds replaced by ids
         std::vector<std::shared_ptr<Map>> maps;
         std::unique_ptr<Executable> executable;
-        std::vector<u8> jited;       ///< machine code, empty for the interpreter
-        std::string lowered_listing; ///< of LoweredProgram::disassemble()
+        std::vector<u8> jited;                        ///< machine code, empty for the interpreter
+        std::function<std::string()> lowered_listing; ///< LoweredProgram::disassemble()
         bool jit = false;
         bool gpl_compatible = false;
         bool writes_packet = true;

@@ -217,7 +217,8 @@ Result<std::shared_ptr<Program>> Load::run(VerifierLog& log) {
 
     auto lowered = lower(*verified);
     if (!lowered) return fail(lowered.error(), "lowering");
-    parts.lowered_listing = lowered->disassemble();
+    const auto kept = std::make_shared<const LoweredProgram>(*lowered);
+    parts.lowered_listing = [kept] { return kept->disassemble(); };
     if (parts.jit) {
         auto executable = jit(*lowered, &parts.jited);
         if (!executable) return fail(executable.error(), "JIT");

@@ -164,12 +164,27 @@ Range Range::constant(u64 v) {
     return {Tnum::constant(v), Bounds<u64>::constant(v), Bounds<u32>::constant(low_half(v))};
 }
 
-Range Range::of_width(unsigned bits) { return range_truncate(unknown(), bits); }
+Range Range::of_width(unsigned bits) {
+    // Every load asks.
+    static const Range kOf32 = range_truncate(unknown(), 32);
+    static const Range kOf16 = range_truncate(unknown(), 16);
+    static const Range kOf8 = range_truncate(unknown(), 8);
+    switch (bits) {
+    case 32: return kOf32;
+    case 16: return kOf16;
+    case 8: return kOf8;
+    default: return range_truncate(unknown(), bits);
+    }
+}
 
 bool Range::sync() {
     learn_bits(*this);
-    // Linux's number of rounds: another would at times learn more.
-    for (int round = 0; round < 3; ++round) learn_bounds(*this);
+    // Linux's number of rounds: another would at times learn more. One that learns nothing is the last.
+    for (int round = 0; round < 3; ++round) {
+        const Range before = *this;
+        learn_bounds(*this);
+        if (*this == before) break;
+    }
     tnum_meet(bits, Tnum::range(wide.umin, wide.umax), bits);
     Tnum low;
     tnum_meet(bits.low(32), Tnum::range(narrow.umin, narrow.umax), low);

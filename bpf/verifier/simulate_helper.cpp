@@ -64,7 +64,7 @@ bool Verifier::note_tail_call(const CallArguments&, bool first) {
         key = index.var.value() & 0xffffffff; // the index has 32 bits
         mark_precise(R3);
     }
-    f.const_key = first || f.const_key == key ? key : std::nullopt;
+    f.constant = first || f.constant == key ? key : std::nullopt;
     function_in(cur_->frame_index()).tail_calls = true;
     // Which programs the prog array will hold, and what they do to the packet, is not known.
     writes_packet_ |= request_.type->packet_write;
@@ -86,8 +86,8 @@ bool Verifier::call_prototype(const HelperProto& helper) {
     if (!check_helper_rules(helper, args)) return false;
     InsnFacts& f = facts();
     f.helper = &helper;
-    const bool first = helper_seen_[insn_] == 0;
-    helper_seen_[insn_] = 1;
+    const bool first = seen_[insn_] == 0;
+    seen_[insn_] = 1;
     Map* const known = args.inner_map ? nullptr : args.map;
     f.map = first || f.map == known ? known : nullptr;
     if (helper.id == BPF_FUNC_tail_call && !helper.is_kfunc && !note_tail_call(args, first)) return false;

@@ -13,6 +13,13 @@ namespace {
 /// offsets stay so small that base + offset cannot wrap.
 constexpr u64 kMaxPacketOffset = 0xffff;
 
+/// "pointer `code` end" of the area that the pointer walks.
+struct EndComparison {
+    bool of_dst;          ///< the pointer is the jump's dst, else its src
+    bool within_if_taken; ///< the jump goes where pointer <= end; else that is where it does not go
+    bool strictly;        ///< where pointer < end: one more byte
+};
+
 /// Exactly data: what metadata ends at.
 bool is_data(const RegState& r) { return r.kind == RegKind::packet && r.id == 0 && r.unmodified(); }
 
@@ -31,6 +38,18 @@ Code mirrored(Code code) {
     case Code::jlt: return Code::jgt;
     case Code::jle: return Code::jge;
     default: return code;
+    }
+}
+
+std::optional<EndComparison> end_comparison(Code code, const RegState& dst, const RegState& src) {
+    const bool of_dst = bounds_packet(dst, src);
+    if (!of_dst && !bounds_packet(src, dst)) return std::nullopt;
+    switch (of_dst ? code : mirrored(code)) {
+    case Code::jgt: return EndComparison{of_dst, false, false};
+    case Code::jge: return EndComparison{of_dst, false, true};
+    case Code::jlt: return EndComparison{of_dst, true, true};
+    case Code::jle: return EndComparison{of_dst, true, false};
+    default: return std::nullopt;
     }
 }
 
@@ -107,27 +126,13 @@ void Verifier::settle_null(State& state, u32 index, bool is_null) {
 /// where it is not, the same comparison again can have no other outcome.
 bool Verifier::learn_packet_ends(const OpcodeInfo& row, const Insn& insn, State& other, const RegState& dst,
                                  const RegState& src) {
-    Code code = row.code;
-    u32 index = insn.dst;
-    if (bounds_packet(src, dst)) {
-        index = insn.src;
-        code = mirrored(code);
-    } else if (!bounds_packet(dst, src)) {
-        return false;
-    }
-    // pointer `code` end. Within: pointer <= end, or (strictly) pointer < end: one more byte.
-    bool within_if_taken = false;
-    bool strictly = false;
-    switch (code) {
-    case Code::jgt: break;
-    case Code::jge: strictly = true; break;
-    case Code::jlt: within_if_taken = strictly = true; break;
-    case Code::jle: within_if_taken = true; break;
-    default: return false;
-    }
+    const auto comparison = end_comparison(row.code, dst, src);
+    if (!comparison) return false;
+    const auto [of_dst, within_if_taken, strictly] = *comparison;
+    const u32 index = of_dst ? insn.dst : insn.src;
     State& inside = within_if_taken ? other : *cur_;
     State& outside = within_if_taken ? *cur_ : other;
-    const RegState p = index == insn.dst ? dst : src;
+    const RegState p = of_dst ? dst : src;
     RegState& beyond = outside.top().regs[index];
     if (p.kind == RegKind::packet) beyond.range = strictly ? RegState::kAtEnd : RegState::kBeyondEnd;
 
@@ -139,6 +144,20 @@ bool Verifier::learn_packet_ends(const OpcodeInfo& row, const Insn& insn, State&
         if (r.kind == p.kind && r.id == p.id) r.range = std::max(r.range, range);
     });
     return true;
+}
+
+/// What a comparison of a packet pointer with the end of its area comes to where so many bytes were proved to
+/// be there already. Linux walks both ways, and so does the simulation; engines go the one.
+Verifier::Outcome Verifier::proved_outcome(const OpcodeInfo& row, const RegState& dst,
+                                           const RegState& src) const {
+    if (row.width != 64 || row.operand != Operand::reg) return Outcome::unknown;
+    const auto comparison = end_comparison(row.code, dst, src);
+    if (!comparison) return Outcome::unknown;
+    const RegState& p = comparison->of_dst ? dst : src;
+    // A range of 0 says nothing of a pointer that was moved by a number.
+    if (p.range <= 0 || p.off < 0 || p.off + (comparison->strictly ? 1 : 0) > p.range)
+        return Outcome::unknown;
+    return comparison->within_if_taken ? Outcome::taken : Outcome::not_taken;
 }
 
 Verifier::Outcome Verifier::pointer_outcome(const OpcodeInfo& row, const RegState& dst,
@@ -221,8 +240,9 @@ bool Verifier::simulate_jump(const OpcodeInfo& row, const Insn& insn) {
         if (dst.is_scalar()) mark_precise(insn.dst);
         if (with_reg && src.is_scalar()) mark_precise(insn.src);
     }
-    if (outcome != Outcome::not_taken) f.never_taken = false;
-    if (outcome != Outcome::taken) f.always_taken = false;
+    const Outcome of_runs = outcome == Outcome::unknown ? proved_outcome(row, dst, src) : outcome;
+    if (of_runs != Outcome::not_taken) f.never_taken = false;
+    if (of_runs != Outcome::taken) f.always_taken = false;
     if (outcome == Outcome::taken) next_insn_ = target;
     if (outcome != Outcome::unknown) return true;
 

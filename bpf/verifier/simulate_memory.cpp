@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <cstring>
 #include <linux/bpf.h>
+#include <utility>
 
 #include "bpf/prog/socket_fields.h"
 
@@ -277,11 +278,12 @@ bool Verifier::simulate_load(const OpcodeInfo& row, const Insn& insn) {
     if (!note_base(fact_of(base.kind))) return false;
     RegState result = RegState::scalar(Range::of_width(row.width));
     u64 constant = 0;
+    bool known = false;
     if (base.kind == RegKind::stack) {
         if (!read_stack(access, result)) return false;
     } else if (base.kind == RegKind::ctx) {
         if (!load_ctx_field(row, access, result)) return false;
-    } else if (load_constant(access, constant)) {
+    } else if (known = load_constant(access, constant); known) {
         result = RegState::constant(constant);
     }
     if (row.code != Code::none && result.is_scalar()) {
@@ -289,6 +291,9 @@ bool Verifier::simulate_load(const OpcodeInfo& row, const Insn& insn) {
     } else if (row.code != Code::none) {
         return reject(EACCES, "R{} sign-extension part of pointer", insn.src);
     }
+    const bool first = std::exchange(seen_[insn_], u8{1}) == 0;
+    const std::optional<u64> number = known ? std::optional(result.var.value()) : std::nullopt;
+    if (first || facts().constant != number) facts().constant = first ? number : std::nullopt;
     set_reg(insn.dst, result);
     return true;
 }

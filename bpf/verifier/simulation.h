@@ -150,6 +150,7 @@ private:
     bool simulate_may_goto();
     enum class Outcome : u8 { unknown, taken, not_taken };
     Outcome pointer_outcome(const OpcodeInfo& row, const RegState& dst, const RegState& src) const;
+    Outcome proved_outcome(const OpcodeInfo& row, const RegState& dst, const RegState& src) const;
     std::vector<Link> record_links(u32 id_a, u32 id_b);
     void settle_null(State& state, u32 index, bool is_null);
     bool learn_pointers(const OpcodeInfo& row, const Insn& insn, State& other, const RegState& dst,
@@ -322,7 +323,7 @@ private:
     Error error_;
     ControlFlow flow_;
     std::vector<InsnFacts> facts_;
-    std::vector<u8> helper_seen_;      ///< facts: 1 after the first visit of a call
+    std::vector<u8> seen_;             ///< facts: 1 after the first visit of a call or load
     std::vector<bool> other_callback_; ///< facts: a call of bpf_loop that has more than one
     std::vector<std::shared_ptr<Map>> maps_;
     std::vector<FunctionUse> functions_;

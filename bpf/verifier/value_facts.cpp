@@ -43,6 +43,7 @@ struct Now {
 
 Range range_of(const NumberBounds& bounds) {
     if (bounds.is_const()) return Range::constant(bounds.min);
+    if (bounds == NumberBounds{}) return Range::unknown();
     Range range;
     range.wide.umin = bounds.min;
     range.wide.umax = bounds.max;
@@ -267,6 +268,7 @@ private:
     Range loaded(u32 i, const OpcodeInfo& row, const Now& now) const {
         const Insn& insn = insns_[i];
         const InsnFacts& f = facts_[i];
+        if (f.constant) return Range::constant(*f.constant);
         // Addresses come out of narrow fields.
         if (f.base == PtrKind::ctx && (f.field == nullptr || f.field->value != CtxValue::scalar))
             return Range::unknown();

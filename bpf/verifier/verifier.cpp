@@ -107,7 +107,7 @@ bool Verifier::resolve_map(u32 i) {
 
 bool Verifier::resolve_maps() {
     facts_.resize(request_.insns.size());
-    helper_seen_.resize(request_.insns.size());
+    seen_.resize(request_.insns.size());
     other_callback_.resize(request_.insns.size());
     for (u32 i = 0; i < facts_.size(); ++i) {
         InsnFacts& f = facts_[i];

@@ -93,13 +93,15 @@ struct InsnFacts {
     Op op = Op::invalid;                 ///< its row; invalid in the second slot of ld_imm64
     bool reached = false;                ///< false: dead code
     PtrKind base = PtrKind::none;        ///< kinds ldx, st, stx, atomic: what the address points into
-    bool always_taken = false;           ///< conditional jumps: every path took the branch
-    bool never_taken = false;            ///< no path took it
+    bool always_taken = false;           ///< conditional jumps: every execution takes the branch
+    bool never_taken = false;            ///< none takes it
     const CtxField* field = nullptr;     ///< base ctx: the field accessed
     const HelperProto* helper = nullptr; ///< calls of helpers and kernel functions
     Map* map = nullptr; ///< ld_imm64 of a map or map value; calls: the map argument if one map on every path
-    u64 value_offset = 0;         ///< ld_imm64 of kMapValue: offset into the value
-    std::optional<u64> const_key; ///< tail_call: the index if constant on every path
+    u64 value_offset = 0; ///< ld_imm64 of kMapValue: offset into the value
+    /// The same on every path: tail_call, its index; ldx, the number it loads, from a value that never
+    /// changes.
+    std::optional<u64> constant;
     /// bpf_loop: the first insn of the callback, if it is the same and the flags are 0 on every path; else
     /// -1.
     i32 callback = -1;

@@ -59,7 +59,7 @@ private:
 int main(int argc, char** argv) {
     using namespace xdplane::test;
     testing::InitGoogleTest(&argc, argv);
-    auto cases = read_cases(source_path("tests/verifier"));
+    auto cases = read_cases(xdplane::source_path("tests/verifier"));
     if (!cases) {
         std::fprintf(stderr, "%s\n", cases.error().message.c_str());
         return 1;

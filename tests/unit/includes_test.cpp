@@ -36,7 +36,7 @@ std::vector<Include> read_includes() {
     static const std::regex pattern(R"(^\s*#\s*include\s*["<]([^">]+)[">])");
     std::vector<Include> includes;
     for (const std::string_view directory : kOrder) {
-        const std::filesystem::path root = std::filesystem::path(source_path(directory));
+        const std::filesystem::path root = std::filesystem::path(xdplane::source_path(directory));
         if (!std::filesystem::exists(root)) continue;
         for (const auto& entry : std::filesystem::recursive_directory_iterator(root)) {
             const std::string extension = entry.path().extension();
@@ -47,7 +47,8 @@ std::vector<Include> read_includes() {
             while (std::getline(file, line))
                 if (std::regex_search(line, match, pattern))
                     includes.push_back(
-                        {std::filesystem::relative(entry.path(), source_path("")).string(), match[1]});
+                        {std::filesystem::relative(entry.path(), xdplane::source_path("")).string(),
+                         match[1]});
         }
     }
     return includes;
@@ -66,7 +67,7 @@ TEST(Includes, PointDownwardsOnly) {
 
 TEST(Includes, OfTheProjectNameTheirDirectory) {
     for (const Include& include : read_includes()) {
-        const auto beside = std::filesystem::path(source_path(include.file));
+        const auto beside = std::filesystem::path(xdplane::source_path(include.file));
         EXPECT_FALSE(std::filesystem::exists(beside.parent_path() / include.included))
             << include.file << " includes " << include.included << " without its directory";
     }

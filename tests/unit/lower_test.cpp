@@ -443,7 +443,7 @@ TEST(LowerTailCalls, KnowTheirMapAndIndexWhereTheyWereProved) {
     EXPECT_EQ(listing(unknown), "tail call map ? index ?; r0 = 0; exit");
     options.amend = fact(0, [&](InsnFacts& facts) {
         facts.map = progs.get();
-        facts.const_key = 3;
+        facts.constant = 3;
     });
     const Result<LoweredProgram> known = lower_text(text, options);
     EXPECT_EQ(listing(known), "tail call map 1 index 3; r0 = 0; exit");
@@ -525,6 +525,34 @@ TEST(LowerVerified, CodeThatCannotRunIsGone) {
         r0 = 3
         exit)"),
               "r1 = 5; r0 = 2; exit");
+}
+
+TEST(LowerVerified, NumbersOfFrozenMapsAreConstants) {
+    const auto make = [](bool frozen) {
+        auto map = create_map({.type = BPF_MAP_TYPE_ARRAY,
+                               .key_size = 4,
+                               .value_size = 16,
+                               .max_entries = 1,
+                               .flags = BPF_F_RDONLY_PROG,
+                               .name = "m"});
+        const u32 key = 0;
+        const i64 value[2] = {7, -2};
+        EXPECT_EQ((*map)->ops().update(**map, &key, value, BPF_ANY), 0);
+        if (frozen) (*map)->freeze();
+        return *map;
+    };
+    const std::shared_ptr<Map> frozen = make(true);
+    const char* load = "r1 = map[fd:0][0]+0\nr0 = *(u32 *)(r1 + 0)\nr0 &= 15\nexit";
+    EXPECT_TRUE(verified_listing(load, {frozen}).ends_with("; r0 = 0x7 ll; exit"))
+        << verified_listing(load, {frozen});
+    EXPECT_TRUE(verified_listing(load, {make(false)}).ends_with("; r0 = *(u32 *)(r1 + 0); r0 &= 15; exit"));
+    EXPECT_TRUE(verified_listing("r1 = map[fd:0][0]+0\nr0 = *(s16 *)(r1 + 8)\nexit", {frozen})
+                    .ends_with("; r0 = 0xfffffffffffffffe ll; exit"));
+    // Another number on each path.
+    EXPECT_TRUE(verified_listing("r2 = *(u32 *)(r1 + 12)\nr3 = map[fd:0][0]+0\nif r2 == 7 goto load\n"
+                                 "r3 += 8\nload:\nr0 = *(u8 *)(r3 + 0)\nexit",
+                                 {frozen})
+                    .ends_with("; r0 = *(u8 *)(r3 + 0); exit"));
 }
 
 TEST(LowerVerified, TailCallsWithAConstantIndexAreKnown) {

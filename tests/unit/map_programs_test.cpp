@@ -2,8 +2,14 @@
 // Copyright (c) 2026, the xdplane authors
 //
 // What programs do with maps through helpers, on every engine.
+#include <array>
+#include <bit>
+#include <cstring>
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 #include <linux/bpf.h>
+#include <random>
+#include <utility>
 
 #include "bpf/helpers/helper.h"
 #include "bpf/isa/assembler.h"
@@ -21,6 +27,19 @@ std::shared_ptr<Map> make(MapSpec spec) {
     return map ? *map : nullptr;
 }
 
+/// What the verifier would know: the map of a lookup whose r1 was just loaded.
+void tell_maps(std::span<const Insn> insns, std::vector<InsnFacts>& facts, std::vector<FunctionFacts>&) {
+    Map* map = nullptr;
+    for (std::size_t i = 0; i < insns.size(); ++i) {
+        if (facts[i].op == Op::ld_imm64 && insns[i].dst == R1)
+            map = facts[i].map;
+        else if (facts[i].op == Op::call)
+            facts[i].map = std::exchange(map, nullptr);
+        else if (insns[i].dst == R1)
+            map = nullptr;
+    }
+}
+
 /// r0 of the program, which each engine runs once in turn.
 class Runner {
 public:
@@ -28,7 +47,8 @@ public:
         auto insns = assemble(text);
         EXPECT_TRUE(insns) << insns.error().message;
         auto program = UnverifiedProgram::make(
-            std::move(*insns), {.helper = [](u32 id) { return find_helper(id); }, .maps = maps_});
+            std::move(*insns),
+            {.helper = [](u32 id) { return find_helper(id); }, .maps = maps_, .amend = tell_maps});
         EXPECT_TRUE(program) << program.error().message;
         for (const TestEngine& engine : test_engines()) {
             auto lowered = lower(*program);
@@ -130,6 +150,78 @@ TEST(MapPrograms, TriesAndLruHashesAreLookedUp) {
     )",
                   {trie, lru});
     for (std::size_t engine = 0; engine < runner.engines(); ++engine) EXPECT_EQ(runner.run(engine), 37U);
+}
+
+/// A key on the stack that a program copies from the value r9 in pieces of 2, 4 or 8 bytes.
+std::string copied_key(u32 data_size, u32 piece, bool length_is_constant) {
+    const u32 at = 8 + data_size;
+    std::string text = length_is_constant
+                           ? fmt::format("*(u32 *)(r10 - {}) = {}\n", at, data_size * 8)
+                           : fmt::format("r6 = *(u32 *)(r9 + 0)\n*(u32 *)(r10 - {}) = r6\n", at);
+    for (u32 i = 0; i < data_size;) {
+        const u32 size = std::min(piece, std::bit_floor(data_size - i));
+        text += fmt::format("r6 = *(u{} *)(r9 + {})\n*(u{} *)(r10 - {}) = r6\n", size * 8, 4 + i, size * 8,
+                            at - 4 - i);
+        i += size;
+    }
+    return text + fmt::format("r2 = r10\nr2 += -{}\n", at);
+}
+
+TEST(MapPrograms, TriesOfAllSizesAreLookedUpByKeysOfAllForms) {
+    std::mt19937 random(7);
+    u32 found = 0;
+    u32 missed = 0;
+    for (const u32 data_size : {2U, 3U, 4U, 6U, 8U, 16U, 40U})
+        for (const u32 entries : {0U, 5U, 100U, 1500U}) {
+            const auto trie = make({.type = BPF_MAP_TYPE_LPM_TRIE,
+                                    .key_size = 4 + data_size,
+                                    .value_size = 8,
+                                    .max_entries = 2000,
+                                    .flags = BPF_F_NO_PREALLOC});
+            const auto keys =
+                make({.type = BPF_MAP_TYPE_ARRAY, .key_size = 4, .value_size = 64, .max_entries = 1});
+            std::array<u8, 64> key{};
+            const auto draw = [&](u32 shortest) {
+                const u32 length = shortest + static_cast<u32>(random()) % (data_size * 8 - shortest + 1);
+                std::memcpy(key.data(), &length, 4);
+                // Few first bytes, so that prefixes lie below prefixes.
+                for (u32 i = 0; i < data_size; ++i)
+                    key[4 + i] = static_cast<u8>(random() & (i < 2 ? 0x87 : 0xff));
+            };
+            for (u32 i = 0; i < entries; ++i) {
+                draw(i == 0 ? 0 : 4);
+                const u64 value = i;
+                ASSERT_EQ(trie->ops().update(*trie, key.data(), &value, BPF_ANY), 0);
+            }
+            std::vector<Runner> runners;
+            const auto add = [&](const std::string& make_key) {
+                runners.emplace_back("*(u32 *)(r10 - 4) = 0\nr1 = map[fd:1]\nr2 = r10\nr2 += -4\ncall #1\n"
+                                     "if r0 == 0 goto out\nr9 = r0\n" +
+                                         make_key + "r1 = map[fd:0]\ncall #1\nout: exit\n",
+                                     std::vector{trie, keys});
+            };
+            add("r2 = r9\n");
+            for (const u32 piece : {2U, 4U, 8U}) add(copied_key(data_size, piece, false));
+            add(copied_key(data_size, 4, true));
+            for (u32 turn = 0; turn < 200; ++turn) {
+                draw(0);
+                const u32 zero = 0;
+                for (std::size_t form = 0; form < runners.size(); ++form) {
+                    const u32 whole = data_size * 8;
+                    if (form + 1 == runners.size()) std::memcpy(key.data(), &whole, 4);
+                    ASSERT_EQ(keys->ops().update(*keys, &zero, key.data(), BPF_ANY), 0);
+                    const void* value = trie->ops().lookup(*trie, key.data());
+                    ++(value == nullptr ? missed : found);
+                    for (std::size_t engine = 0; engine < runners[form].engines(); ++engine)
+                        ASSERT_EQ(runners[form].run(engine),
+                                  static_cast<u32>(reinterpret_cast<std::uintptr_t>(value)))
+                            << data_size << " bytes, " << entries << " entries, form " << form << ", engine "
+                            << engine;
+                }
+            }
+        }
+    EXPECT_GT(found, 1000U);
+    EXPECT_GT(missed, 1000U);
 }
 
 TEST(MapPrograms, InnerMapsAreLookedUpInTheirTurn) {

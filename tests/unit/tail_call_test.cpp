@@ -64,7 +64,7 @@ protected:
             if (facts[i].helper == nullptr || facts[i].helper->id != BPF_FUNC_tail_call) continue;
             if (GetParam().known_map) facts[i].map = progs_.get();
             if (GetParam().known_index && facts[i - 1].op == Op::mov64_imm && insns[i - 1].dst == R3)
-                facts[i].const_key = static_cast<u64>(i64{insns[i - 1].imm});
+                facts[i].constant = static_cast<u64>(i64{insns[i - 1].imm});
         }
         for (FunctionFacts& function : functions) {
             function.stack_depth = 0;

@@ -64,6 +64,51 @@ INSTANTIATE_TEST_SUITE_P(
         PacketWrites{"tail_call_of_socket_filter", "socket_filter", kTailCall, false}),
     [](const auto& row) { return row.param.name; });
 
+struct ProvedJump {
+    const char* name;
+    const char* program; ///< behind: r2 = data, r3 = data_end, and 20 bytes proved; r4 = r2 + 20
+    const char* outcome; ///< of the last jump in front of the label "end"
+};
+
+class ProvedJumps : public testing::TestWithParam<ProvedJump> {};
+
+TEST_P(ProvedJumps, AreDecidedWhereEveryPathHasTheBytes) {
+    VerifierCase one;
+    one.type = "xdp";
+    one.program = std::string("r6 = *(u32 *)(r1 + 12)\nr2 = *(u32 *)(r1 + 0)\nr3 = *(u32 *)(r1 + 4)\nr0 = 1\n"
+                              "r4 = r2\nr4 += 20\nif r4 > r3 goto end\n") +
+                  GetParam().program + "\nr0 = 2\nend:\nexit";
+    auto request = make_request(one);
+    ASSERT_TRUE(request) << request.error().message;
+    VerifierLog log;
+    const auto program = verify(std::move(*request), log);
+    ASSERT_TRUE(program) << log.reason;
+    const InsnFacts& jump = program->facts()[program->insns().size() - 3];
+    ASSERT_EQ(info(jump.op).kind, OpKind::jump);
+    EXPECT_STREQ(jump.always_taken ? "taken" : jump.never_taken ? "not taken" : "open", GetParam().outcome);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Table, ProvedJumps,
+    testing::Values(
+        ProvedJump{"same", "if r4 > r3 goto end", "not taken"},
+        ProvedJump{"fewer", "r5 = r2\nr5 += 14\nif r5 > r3 goto end", "not taken"},
+        ProvedJump{"fewer_mirrored", "r5 = r2\nr5 += 14\nif r3 < r5 goto end", "not taken"},
+        ProvedJump{"within", "r5 = r2\nr5 += 14\nif r5 <= r3 goto end", "taken"},
+        ProvedJump{"strictly", "r5 = r2\nr5 += 19\nif r5 >= r3 goto end", "not taken"},
+        ProvedJump{"strictly_at_the_end", "if r4 >= r3 goto end", "open"},
+        ProvedJump{"more", "r4 += 1\nif r4 > r3 goto end", "open"},
+        ProvedJump{"data", "if r2 > r3 goto end", "not taken"},
+        ProvedJump{"before_data", "r5 = r2\nr5 += -1\nif r5 > r3 goto end", "open"},
+        ProvedJump{"moved_by_a_number", "r6 &= 7\nr2 += r6\nif r2 > r3 goto end", "open"},
+        ProvedJump{"moved_and_proved",
+                   "r6 &= 7\nr2 += r6\nr5 = r2\nr5 += 4\nif r5 > r3 goto end\nif r5 > r3 goto end",
+                   "not taken"},
+        ProvedJump{"on_one_path_only",
+                   "r5 = r2\nr5 += 14\nif r6 == 7 goto join\nr5 += 10\njoin:\nif r5 > r3 goto end", "open"},
+        ProvedJump{"other_comparison", "r4 += -1\nif r4 == r3 goto end", "open"}),
+    [](const auto& row) { return row.param.name; });
+
 struct ResultBounds {
     const char* name;
     const char* program;
