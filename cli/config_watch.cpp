@@ -2,9 +2,7 @@
 // Copyright (c) 2026, the xdplane authors
 #include "cli/config_watch.h"
 
-#include <cstdio>
-
-#include "cli/command.h"
+#include "cli/log.h"
 
 namespace xdplane::cli {
 
@@ -36,14 +34,14 @@ void ConfigWatch::watch(Time since) {
             all.insert(all.end(), more.begin(), more.end());
         }
     for (const std::string& failed : files_->watch(all, since))
-        if (told_.insert(failed).second) print_error(fmt::format("--watch: {}", failed));
+        if (told_.insert(failed).second) log_warning(fmt::format("--watch: {}", failed));
     looked_ = std::chrono::system_clock::now();
 }
 
 bool ConfigWatch::take() {
     if (!std::exchange(changed_, false)) return false;
     generation_ = 0; // what it names may be others, whatever comes of it
-    fmt::print(stderr, "xdplane: a file of the configuration has changed\n");
+    log_info("a file of the configuration has changed");
     return true;
 }
 

@@ -12,6 +12,7 @@
 #include "bpf/base/reclaimer.h"
 #include "cli/command.h"
 #include "cli/config_watch.h"
+#include "cli/log.h"
 #include "cli/service.h"
 #include "cli/stop_signals.h"
 #include "cli/trace_printer.h"
@@ -56,8 +57,9 @@ constexpr std::chrono::milliseconds kTick{50};
 
 struct RunOptions {
     std::string config;
-    std::string control; ///< path of the control socket; empty: what the configuration says, or the default
-    std::string metrics; ///< address of the metrics; empty: what the configuration says, or nowhere
+    std::string control;   ///< path of the control socket; empty: what the configuration says, or the default
+    std::string metrics;   ///< address of the metrics; empty: what the configuration says, or nowhere
+    std::string log_level; ///< empty: what the configuration says
     std::string engine;
     std::string run_ahead;
     u32 workers = 0; ///< 0: what the configuration says, or 1
@@ -98,12 +100,16 @@ bool parse(Strings words, RunOptions& run) {
          "reload when the configuration, or a file that it names, changes") //
         ("metrics", po::value(&run.metrics),
          "serve Prometheus metrics at http://ADDRESS:PORT/metrics; a port alone is one of 127.0.0.1") //
+        ("log-level", po::value(&run.log_level),
+         "what is said on stderr: error, warning, info or debug; default: the configuration's, or info") //
         ("json", po::bool_switch(&run.json), "summary as JSON on standard output");
     po::variables_map values;
     if (!options.parse(words, values)) return false;
     if (run.config.empty()) throw UsageError("--config is missing");
     if (values.contains("workers") && (run.workers < 1 || run.workers > num_possible_cpus()))
         throw UsageError(fmt::format("--workers: must be a number from 1 to {}", num_possible_cpus()));
+    if (!run.log_level.empty() && !start_log(run.log_level, false))
+        throw UsageError(fmt::format("--log-level {}: must be {}", run.log_level, kLogLevels));
     if (!run.engine.empty()) use_engine(run.engine);
     use_run_ahead(run.run_ahead);
     run.duration = seconds(values, "duration");
@@ -142,10 +148,10 @@ private:
 
 void reload(Daemon& daemon) {
     if (const auto done = daemon.reload(); !done)
-        print_error(
+        log_error(
             fmt::format("reload: {}; generation {} goes on", done.error().message, daemon.generation()));
     else
-        fmt::print(stderr, "xdplane: reload: generation {} runs\n", daemon.generation());
+        log_info(fmt::format("reload: generation {} runs", daemon.generation()));
 }
 
 /// Until a signal to stop, the end of the time, or silence on all ports: answers the control socket, and
@@ -204,13 +210,13 @@ Result<Sockets> open_control(const RunOptions& run, Daemon& daemon, boost::asio:
         io, where, [&daemon](const Json& request) { return handle_control_request(daemon, request); });
     if (!server && asked_for) return fail(server.error());
     if (!server) {
-        fmt::print(stderr, "xdplane: no control socket: {} (--control PATH names another)\n",
-                   server.error().message);
+        log_warning(
+            fmt::format("no control socket: {} (--control PATH names another)", server.error().message));
         return Sockets{};
     }
     where.path += kBpfSocketSuffix;
     auto bpf = BpfServer::open(io, where);
-    if (!bpf) fmt::print(stderr, "xdplane: `xdplane exec` will not work: {}\n", bpf.error().message);
+    if (!bpf) log_warning(fmt::format("`xdplane exec` will not work: {}", bpf.error().message));
     return Sockets{std::move(*server), bpf ? std::move(*bpf) : nullptr};
 }
 
@@ -222,7 +228,7 @@ Result<std::unique_ptr<MetricsServer>> open_metrics(const RunOptions& run, const
     if (address.empty()) return nullptr;
     auto server =
         MetricsServer::open(io, address, [&daemon] { return metrics_text(metrics_report(daemon)); });
-    if (server) fmt::print(stderr, "xdplane: metrics at http://{}/metrics\n", (*server)->address());
+    if (server) log_info(fmt::format("metrics at http://{}/metrics", (*server)->address()));
     return server;
 }
 
@@ -245,11 +251,11 @@ Result<InlineReport> run_plane(const RunOptions& run, std::shared_ptr<const Load
         files = std::move(*opened);
     }
     if (auto dropped = drop_capabilities(needed_capabilities(daemon.plane().kernel_interfaces())); !dropped)
-        print_error(dropped.error().message);
+        log_warning(dropped.error().message);
     const std::size_t ports = daemon.running().config.ports.size();
     const u32 workers = daemon.plane().workers();
-    fmt::print(stderr, "xdplane: running, {} port{}, {} worker{}\n", ports, ports == 1 ? "" : "s", workers,
-               workers == 1 ? "" : "s");
+    log_info(fmt::format("running, {} port{}, {} worker{}", ports, ports == 1 ? "" : "s", workers,
+                         workers == 1 ? "" : "s"));
 
     Supervisor supervisor(manager, daemon);
     supervisor.ready();
@@ -274,13 +280,16 @@ Result<InlineReport> run_config(RunOptions run) {
     const auto loading = std::chrono::system_clock::now();
     auto config = load_config(run.config);
     if (!config) return fail(config.error());
+    const LogConfig& log = (*config)->config.log;
+    if (auto started = start_log(run.log_level.empty() ? log.level : run.log_level, log.time); !started)
+        return fail(started.error());
     const std::vector<u32>& cpus = (*config)->config.worker_cpus;
     if (run.workers != 0 && !cpus.empty() && run.workers != cpus.size())
         return fail(EINVAL, "--workers {}, and {}: worker_cpus has {}", run.workers, run.config, cpus.size());
     if (run.workers == 0) run.workers = std::max((*config)->config.workers, 1U);
     std::vector<std::string> notes;
     if (auto started = start_eal(run.eal, run.workers, notes, cpus); !started) return fail(started.error());
-    for (const std::string& note : notes) fmt::print(stderr, "xdplane: {}\n", note);
+    for (const std::string& note : notes) log_info(note);
     auto report = run_plane(run, std::move(*config), signals, manager, loading);
     stop_eal();
     return report;

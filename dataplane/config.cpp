@@ -154,7 +154,7 @@ public:
             [&] { return table.numbers("worker_cpus", config_.worker_cpus, kMostWorkers - 1); },
             [&] { return check_cpus(table, root); }, //
             [&] { return read_control(table); },     //
-            [&] { return read_metrics(table); },
+            [&] { return read_metrics(table); }, [&] { return read_log(table); },
             [&] { return table.tables("port", [&](const toml::table& t) { return read_port(t); }); },
             [&] { return table.tables("chain", [&](const toml::table& t) { return read_chain(t); }); },
             [&] { return table.done(); }, [&] { return check_names(); });
@@ -202,6 +202,19 @@ private:
         Table table(*source, config_.path, "[metrics]");
         return in_order([&] { return table.string("listen", config_.metrics.listen, true); },
                         [&] { return table.done(); });
+    }
+
+    Result<> read_log(Table& root) {
+        const toml::table* source = nullptr;
+        if (auto found = root.table("log", source); !found || source == nullptr) return found;
+        Table table(*source, config_.path, "[log]");
+        std::string& level = config_.log.level;
+        auto read =
+            in_order([&] { return table.string("level", level); },
+                     [&] { return table.flag("time", config_.log.time); }, [&] { return table.done(); });
+        if (read && level != "error" && level != "warning" && level != "info" && level != "debug")
+            return table.error(*source->get("level"), "'level' must be error, warning, info or debug");
+        return read;
     }
 
     Result<> read_port(const toml::table& source) {

@@ -57,12 +57,19 @@ struct MetricsConfig {
     std::string listen; ///< address and port, see MetricsServer; empty: nowhere
 };
 
+/// What `run` says on stderr.
+struct LogConfig {
+    std::string level = "info"; ///< and above: "error", "warning", "info" or "debug"
+    bool time = false;          ///< in front of each line
+};
+
 struct Config {
     std::string path;
     u32 workers = 0;              ///< 0: not said
     std::vector<u32> worker_cpus; ///< by worker; empty: the data plane's choice
     ControlConfig control;
     MetricsConfig metrics;
+    LogConfig log;
     std::vector<PortConfig> ports;
     std::vector<ChainConfig> chains;
 

@@ -112,6 +112,28 @@ TEST_F(Service, AWorkerThatHangsIsNamedAndTheWatchdogIsNotFed) {
     (void)run.wait(60s);
 }
 
+/// Levels, the time, and what the journal reads.
+TEST_F(Service, LogsFromALevelOn) {
+    const std::string path = config(kFilters + "/pass.bpf.o");
+    const auto run = [&](std::vector<std::string> options, const std::string& shell = "exec \"$@\"") {
+        options.insert(options.begin(), {"sh", "-c", shell, "sh", kProgram, "run", "--config", path});
+        options.insert(options.end(), {"--duration", "0.1", "--", "--no-huge"});
+        const Finished done = run_process(options, 60s);
+        EXPECT_EQ(done.status, 0) << done.err;
+        return done.err;
+    };
+    EXPECT_EQ(run({}), "xdplane: running, 1 port, 1 worker\n");
+    EXPECT_EQ(run({"--log-level", "warning"}), "");
+    // As systemd does it: device and inode of stderr.
+    const std::string journal = "JOURNAL_STREAM=$(stat -L -c %d:%i /proc/self/fd/2) exec \"$@\"";
+    EXPECT_EQ(run({}, journal), "<6>running, 1 port, 1 worker\n");
+    EXPECT_EQ(run({}, "JOURNAL_STREAM=1:2 exec \"$@\""), "xdplane: running, 1 port, 1 worker\n");
+    std::ofstream(path, std::ios::app) << "[log]\ntime = true\n";
+    const std::string timed = run({});
+    EXPECT_NE(timed.find(" xdplane: running, 1 port"), std::string::npos) << timed;
+    EXPECT_TRUE(timed.starts_with("20")) << timed;
+}
+
 TEST_F(Service, WorksWithoutAManager) {
     setenv("NOTIFY_SOCKET", scratch_.file("nobody").c_str(), 1);
     setenv("WATCHDOG_USEC", "nonsense", 1);

@@ -33,6 +33,9 @@ workers = 2
 worker_cpus = [3, 1]
 [control]
 watch = true
+[log]
+level = "warning"
+time = true
 [[port]]
 name = "left"
 device = "net_af_packet0,iface=veth0"
@@ -72,6 +75,8 @@ m = "m.json"
                                         (directory_ / "../elsewhere/b.bpf.o").string(),
                                         (directory_ / "m.json").string()}));
     EXPECT_TRUE(config->control.watch);
+    EXPECT_EQ(config->log.level, "warning");
+    EXPECT_TRUE(config->log.time);
     EXPECT_EQ(config->workers, 2U);
     EXPECT_EQ(config->worker_cpus, (std::vector<u32>{3, 1}));
     ASSERT_EQ(config->ports.size(), 3U);
@@ -123,6 +128,9 @@ TEST_F(ConfigFile, ErrorsNameFileAndLine) {
          ":4: 'rx_queue_workers' must hold whole numbers from 0 to 255"},
         {"[[port]]\nname = \"a\"\ndevice = \"d\"\nrx_queues = 3\nrx_queue_workers = [0, 1]\n",
          ":5: 'rx_queue_workers' has workers for 2 queues of 3"},
+        {"[log]\nlevel = \"loud\"\n", ":2: 'level' must be error, warning, info or debug"},
+        {"[log]\ntime = \"yes\"\n", ":2: 'time' must be true or false"},
+        {"[log]\nfile = \"x\"\n", ":2: unknown key 'file' in [log]"},
         {"[control]\nwatch = 1\n", ":2: 'watch' must be true or false"},
         {"metrics = 9500\n", ":1: 'metrics' must be a table: [metrics]"},
         {"[metrics]\n", ":1: [metrics] needs 'listen'"},
