@@ -15,6 +15,7 @@ std::vector<InlinePort> LoadedConfig::ports() const {
                       .device = port.device,
                       .ifindex = port.ifindex,
                       .rx_queues = port.rx_queues,
+                      .queue_workers = port.rx_queue_workers,
                       .mtu = port.mtu};
         if (port.rx_descriptors != 0) spec.rx_descriptors = port.rx_descriptors;
         if (port.tx_descriptors != 0) spec.tx_descriptors = port.tx_descriptors;

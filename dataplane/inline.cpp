@@ -51,6 +51,22 @@ Result<> check_names(const std::vector<InlinePort>& ports) {
     return {};
 }
 
+/// Whom the ports want for their queues is there.
+Result<> check_workers(const std::vector<InlinePort>& ports, u32 workers) {
+    for (const InlinePort& port : ports) {
+        const std::vector<u32>& readers = port.spec.queue_workers;
+        if (!readers.empty() && readers.size() != port.spec.rx_queues)
+            return fail(EINVAL, "port {}: workers for {} queues of {}", port.spec.name, readers.size(),
+                        port.spec.rx_queues);
+        for (const u32 worker : readers)
+            if (worker >= workers)
+                return fail(EINVAL,
+                            "port {}: there is no worker {} for its queue: workers = {}, counted from 0",
+                            port.spec.name, worker, workers);
+    }
+    return {};
+}
+
 void add_to(PortReport& report, const QueueStats& stats) {
     report.rx_packets += stats.rx_packets.get();
     report.rx_bytes += stats.rx_bytes.get();
@@ -99,6 +115,7 @@ Result<std::unique_ptr<Inline>> Inline::open(std::vector<InlinePort> ports, u32 
     if (auto ok = check_names(ports); !ok) return fail(ok.error());
     std::unique_ptr<Inline> data_plane(new Inline);
     workers = std::max(workers, 1U);
+    if (auto ok = check_workers(ports, workers); !ok) return fail(ok.error());
     // With groups of ports for all workers, one queue each keeps them out of each other's way.
     const u32 groups = count_of(groups_of(ports));
     const u32 queues = (workers + groups - 1) / groups;
@@ -162,7 +179,9 @@ u32 Inline::assign_workers(const std::vector<InlinePort>& ports, u32 workers) {
         }
         shares += widest;
     }
-    return std::min(workers, shares);
+    const bool assigned =
+        std::ranges::any_of(ports, [](const InlinePort& port) { return !port.spec.queue_workers.empty(); });
+    return assigned ? workers : std::min(workers, shares);
 }
 
 std::unique_ptr<Inline::Live> Inline::make_live(std::vector<InlinePort> ports, u32 workers) {
@@ -362,6 +381,11 @@ std::vector<PortReport> Inline::ports() const {
         reports.push_back(std::move(report));
     }
     return reports;
+}
+
+bool Inline::kernel_interfaces() const {
+    return std::ranges::any_of(ports_,
+                               [](const Opened& opened) { return opened.port->traits().kernel_interface; });
 }
 
 std::vector<ChainReport> Inline::chains() const {

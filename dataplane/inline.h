@@ -75,7 +75,8 @@ class Inline {
 public:
     /// Opens all ports and shares their receive queues out to at most `workers` workers. Queues of the same
     /// number of a port and its peer share one: between them packets, and both directions of what a
-    /// symmetric hash keeps together, keep to one core.
+    /// symmetric hash keeps together, keep to one core. Where a port's specification says who reads its
+    /// queues, that is who does, and all `workers` run.
     static Result<std::unique_ptr<Inline>> open(std::vector<InlinePort> ports, u32 workers);
     ~Inline();
 
@@ -99,6 +100,8 @@ public:
     /// Of all generations so far, by name: those that run now come first.
     [[nodiscard]] std::vector<ChainReport> chains() const;
     [[nodiscard]] std::vector<WorkerReport> worker_reports() const;
+    /// Some port is an interface of the kernel, given back when it closes.
+    [[nodiscard]] bool kernel_interfaces() const;
     [[nodiscard]] u32 workers() const { return static_cast<u32>(live_->generation.queues.size()); }
 
 private:
@@ -109,10 +112,12 @@ private:
         std::unique_ptr<QueueStats[]> handed;      ///< by worker: of what others received here for it
         std::unique_ptr<TxStats[]> tx_stats;       ///< by worker
         std::unique_ptr<std::atomic_flag> tx_lock; ///< where workers share a transmit queue
-        u32 first_worker = 0;                      ///< reads queue 0; the next ones the next queues
+        u32 first_worker = 0; ///< reads queue 0, the next ones the next queues, unless the spec says who
 
         /// Of `workers`: who reads a queue, for as long as the port is open.
-        [[nodiscard]] u32 worker_of(u32 queue, u32 workers) const { return (first_worker + queue) % workers; }
+        [[nodiscard]] u32 worker_of(u32 queue, u32 workers) const {
+            return spec.queue_workers.empty() ? (first_worker + queue) % workers : spec.queue_workers[queue];
+        }
     };
     /// A generation and what belongs to it alone.
     struct Live {
