@@ -40,8 +40,7 @@ bool is_journal() {
 /// The pattern's "%*".
 class Priority final : public spdlog::custom_flag_formatter {
 public:
-    void format(const spdlog::details::log_msg& message, const std::tm&,
-                spdlog::memory_buf_t& out) override {
+    void format(const spdlog::details::log_msg& message, const std::tm&, spdlog::memory_buf_t& out) override {
         const auto* const row = std::ranges::find(kLevels, message.level, &Level::level);
         out.push_back(row != std::end(kLevels) ? row->priority : '6');
     }

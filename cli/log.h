@@ -7,8 +7,9 @@
 #include "bpf/base/result.h"
 
 /// The log of `xdplane run`: lines on stderr, by spdlog. Where the journal reads stderr ($JOURNAL_STREAM,
-/// systemd.exec(5)), a line begins with its level as sd-daemon(3) has it, "<6>", and the journal says the rest;
-/// elsewhere with "xdplane: ", and the time before it if that is wanted. Control side only: it locks and writes.
+/// systemd.exec(5)), a line begins with its level as sd-daemon(3) has it, "<6>", and the journal says the
+/// rest; elsewhere with "xdplane: ", and the time before it if that is wanted. Control side only: it locks
+/// and writes.
 namespace xdplane::cli {
 
 /// "error", "warning", "info" or "debug".
