@@ -124,6 +124,7 @@ private:
                 received += poll(queue, generation->targets[number_]);
             scope.quiescent();
             const u64 now = rte_rdtsc();
+            if (charged_ != nullptr) charge(now);
             stats_.rounds.add(1);
             stats_.cycles.add(now - before);
             if (received != 0) stats_.busy_cycles.add(now - before);
@@ -157,6 +158,8 @@ private:
         if (received == 0) return 0;
         for (u32 i = 0; i < received; ++i) rte_prefetch0(rte_pktmbuf_mtod(mbufs[i], void*));
 
+        if (charged_ != nullptr) charge(rte_rdtsc());
+        charged_ = queue.stats;
         dead_count_ = 0;
         if (taps_.on()) [[unlikely]]
             taps_.begin(queue.port);
@@ -193,10 +196,15 @@ private:
         free_dead();
         if (taps_.on()) [[unlikely]]
             taps_.settle();
-        const u64 now = rte_rdtsc();
-        queue.stats->cycles.add(now - mark_);
-        mark_ = now;
         return received;
+    }
+
+    /// What has passed since the last mark is the last burst's. The last one of a round shares the round's
+    /// look at the clock: a worker with one queue takes no other.
+    void charge(u64 now) {
+        charged_->cycles.add(now - mark_);
+        charged_ = nullptr;
+        mark_ = now;
     }
 
     void free_dead() {
@@ -449,7 +457,8 @@ private:
     u32 number_;
     WorkerStats& stats_;
     u64 next_index_ = 0;
-    u64 mark_ = 0; ///< timestamp counter, at the end of the last burst or round
+    u64 mark_ = 0;                  ///< timestamp counter, at the end of the last burst or round
+    QueueStats* charged_ = nullptr; ///< whose burst the time since then is; null: nobody's
     Burst burst_;
     Verdicts verdicts_{};
     u32 dead_count_ = 0;
