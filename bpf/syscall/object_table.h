@@ -14,12 +14,13 @@
 #include "bpf/maps/map.h"
 #include "bpf/maps/perf_event.h"
 #include "bpf/prog/program.h"
+#include "bpf/syscall/xdp_hooks.h"
 
 namespace xdplane {
 
 /// A reference to any object of bpf(2).
 using ObjectRef = std::variant<std::monostate, std::shared_ptr<Map>, std::shared_ptr<const Program>,
-                               std::shared_ptr<const Btf>, std::shared_ptr<PerfEvent>>;
+                               std::shared_ptr<const Btf>, std::shared_ptr<PerfEvent>, std::shared_ptr<Link>>;
 
 /// Objects by fd and by id.
 ///
@@ -60,6 +61,7 @@ public:
     u32 add(const std::shared_ptr<Map>& map);
     u32 add(const std::shared_ptr<Program>& program);
     u32 add(const std::shared_ptr<const Btf>& btf);
+    u32 add(const std::shared_ptr<Link>& link);
     /// 0 if it has none.
     u32 id_of(const Btf* btf);
 
@@ -67,10 +69,12 @@ public:
     u32 next_map_id(u32 start);
     u32 next_program_id(u32 start);
     u32 next_btf_id(u32 start);
+    u32 next_link_id(u32 start);
     /// Null if the id is not in use.
     std::shared_ptr<Map> map_by_id(u32 id);
     std::shared_ptr<const Program> program_by_id(u32 id);
     std::shared_ptr<const Btf> btf_by_id(u32 id);
+    std::shared_ptr<Link> link_by_id(u32 id);
 
 private:
     template<class T>
@@ -103,6 +107,7 @@ private:
     Ids<Map> maps_;
     Ids<const Program> programs_;
     Ids<const Btf> btfs_;
+    Ids<Link> links_;
 };
 
 /// For an object whose last fd is gone: if no pin names it either, it does what Linux does when the last
