@@ -107,6 +107,7 @@ Json json_of(const PortReport& port) {
         queues.push_back({{"worker", queue.worker}, {"rx_packets", queue.rx_packets}});
     return {{"name", port.name},
             {"device", port.device},
+            {"ifindex", port.ifindex},
             {"queues", queues},
             {"rx_packets", port.rx_packets},
             {"rx_bytes", port.rx_bytes},
