@@ -169,7 +169,7 @@ Result<Json> pins(Daemon&, const Json&) {
         else if (const auto* program = std::get_if<std::shared_ptr<const Program>>(&object))
             pin.update({{"kind", "program"}, {"id", (*program)->id}, {"name", (*program)->parts().name}});
         else if (const auto* link = std::get_if<std::shared_ptr<Link>>(&object))
-            pin.update({{"kind", "link"}, {"id", (*link)->id}});
+            pin.update({{"kind", "link"}, {"id", (*link)->id.load()}});
         array.push_back(std::move(pin));
     }
     return array;

@@ -44,8 +44,8 @@ std::string program_text(const Program& program) {
 
 std::string link_text(const Link& link) {
     const XdpHooks::LinkState state = XdpHooks::instance().state_of(link);
-    return fmt::format("link_type:\txdp\nlink_id:\t{}\nprog_tag:\t{}\nprog_id:\t{}\nifindex:\t{}\n", link.id,
-                       tag_of(*state.program), state.program->id, state.ifindex);
+    return fmt::format("link_type:\txdp\nlink_id:\t{}\nprog_tag:\t{}\nprog_id:\t{}\nifindex:\t{}\n",
+                       link.id.load(), tag_of(*state.program), state.program->id, state.ifindex);
 }
 
 } // namespace

@@ -51,7 +51,7 @@ std::vector<XdpHooks::InterfaceState> XdpHooks::list() {
         if (places == places_.end()) continue;
         for (u32 mode = 0; mode < kModes; ++mode) {
             const Place& place = places->second[mode];
-            state.attached[mode] = {place.program, place.link != nullptr ? place.link->id : 0};
+            state.attached[mode] = {place.program, place.link != nullptr ? place.link->id.load() : 0};
         }
     }
     return states;

@@ -2,6 +2,7 @@
 // Copyright (c) 2026, the xdplane authors
 #pragma once
 #include <array>
+#include <atomic>
 #include <map>
 #include <mutex>
 
@@ -19,7 +20,7 @@ public:
     Link(const Link&) = delete;
     Link& operator=(const Link&) = delete;
 
-    u32 id = 0; ///< of LINK_GET_NEXT_ID; set once, before anyone else sees the link
+    std::atomic<u32> id{0}; ///< of LINK_GET_NEXT_ID; set once, before an fd is open
 
 private:
     friend class XdpHooks;

@@ -24,8 +24,8 @@
 #include "tests/unit/remote_side.h"
 #endif
 
-/// What the cases of attaching run on: who answers, here and in the kernel, and the objects that they use. One
-/// binary includes it once.
+/// What the cases of attaching run on: who answers, here and in the kernel, and the objects that they use.
+/// One binary includes it once.
 using namespace xdplane;
 
 namespace {
