@@ -58,6 +58,8 @@ void use_run_ahead(const std::string& mode);
 int replay_command(const std::vector<std::string>& arguments);
 int run_command(const std::vector<std::string>& arguments);
 int ctl_command(const std::vector<std::string>& arguments);
+int capture_command(const std::vector<std::string>& arguments); ///< `xdplane ctl capture`, without the two
+int top_command(const std::vector<std::string>& arguments);
 int exec_command(const std::vector<std::string>& arguments);
 int verify_command(const std::vector<std::string>& arguments);
 int dump_command(const std::vector<std::string>& arguments);

@@ -22,6 +22,7 @@ constexpr std::string_view kExamples = "\nExamples:\n"
                                        "  xdplane ctl stats --json\n"
                                        "  xdplane ctl map blocklist\n"
                                        "  xdplane ctl load blocklist drop.txt\n"
+                                       "  xdplane ctl capture --verdict drop -w dropped.pcap\n"
                                        "  xdplane ctl --control /run/left.sock reload\n"
                                        "\nExit status: 0 done, 1 refused or no answer, 2 bad usage.";
 
@@ -50,9 +51,23 @@ const ControlCommand& find(const std::string& name) {
     return *found;
 }
 
+/// Where COMMAND stands; at the end if it is missing.
+std::vector<std::string>::const_iterator command_in(const std::vector<std::string>& arguments) {
+    auto word = arguments.begin();
+    for (; word != arguments.end() && word->starts_with("-"); ++word)
+        if (*word == "--control" && word + 1 != arguments.end()) ++word;
+    return word;
+}
+
 } // namespace
 
 int ctl_command(const std::vector<std::string>& arguments) {
+    // A command with options of its own.
+    if (const auto word = command_in(arguments); word != arguments.end() && *word == "capture") {
+        std::vector<std::string> others(arguments.begin(), word);
+        others.insert(others.end(), word + 1, arguments.end());
+        return capture_command(others);
+    }
     const std::string after = list_of_commands() + std::string(kExamples);
     Options options{kUsageLine, kAbout, after};
     std::string path = default_control_path();

@@ -13,6 +13,7 @@ constexpr Command kCommands[] = {
     {"replay", "run the packets of captures through a chain of programs", replay_command},
     {"run", "filter packets between DPDK ports, until a signal", run_command},
     {"ctl", "ask a running `run`, reload its configuration, roll back", ctl_command},
+    {"top", "show what a running `run` does, live", top_command},
     {"exec", "run bpftool, or any program with libbpf, against a running `run`", exec_command},
     {"verify", "say of every program of an object whether it is accepted", verify_command},
     {"dump", "show a program's instructions, as bytecode, lowered or as machine code", dump_command},

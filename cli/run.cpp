@@ -11,10 +11,13 @@
 
 #include "bpf/base/reclaimer.h"
 #include "cli/command.h"
+#include "cli/config_watch.h"
+#include "cli/log.h"
 #include "cli/service.h"
 #include "cli/stop_signals.h"
 #include "cli/trace_printer.h"
 #include "dataplane/bpf_server.h"
+#include "dataplane/capabilities.h"
 #include "dataplane/control_commands.h"
 #include "dataplane/daemon.h"
 #include "dataplane/eal.h"
@@ -54,14 +57,16 @@ constexpr std::chrono::milliseconds kTick{50};
 
 struct RunOptions {
     std::string config;
-    std::string control; ///< path of the control socket; empty: what the configuration says, or the default
-    std::string metrics; ///< address of the metrics; empty: what the configuration says, or nowhere
+    std::string control;   ///< path of the control socket; empty: what the configuration says, or the default
+    std::string metrics;   ///< address of the metrics; empty: what the configuration says, or nowhere
+    std::string log_level; ///< empty: what the configuration says
     std::string engine;
     std::string run_ahead;
     u32 workers = 0; ///< 0: what the configuration says, or 1
     std::optional<Seconds> duration;
     std::optional<Seconds> until_idle;
     bool json = false;
+    bool watch = false; ///< or the configuration says so
     Strings eal;
 };
 
@@ -91,14 +96,20 @@ bool parse(Strings words, RunOptions& run) {
         ("control", po::value(&run.control),
          "path of the control socket; default: the configuration's, or /run/xdplane.sock as root,\n"
          "$XDG_RUNTIME_DIR/xdplane.sock else") //
+        ("watch", po::bool_switch(&run.watch),
+         "reload when the configuration, or a file that it names, changes") //
         ("metrics", po::value(&run.metrics),
          "serve Prometheus metrics at http://ADDRESS:PORT/metrics; a port alone is one of 127.0.0.1") //
+        ("log-level", po::value(&run.log_level),
+         "what is said on stderr: error, warning, info or debug; default: the configuration's, or info") //
         ("json", po::bool_switch(&run.json), "summary as JSON on standard output");
     po::variables_map values;
     if (!options.parse(words, values)) return false;
     if (run.config.empty()) throw UsageError("--config is missing");
     if (values.contains("workers") && (run.workers < 1 || run.workers > num_possible_cpus()))
         throw UsageError(fmt::format("--workers: must be a number from 1 to {}", num_possible_cpus()));
+    if (!run.log_level.empty() && !start_log(run.log_level, false))
+        throw UsageError(fmt::format("--log-level {}: must be {}", run.log_level, kLogLevels));
     if (!run.engine.empty()) use_engine(run.engine);
     use_run_ahead(run.run_ahead);
     run.duration = seconds(values, "duration");
@@ -137,16 +148,16 @@ private:
 
 void reload(Daemon& daemon) {
     if (const auto done = daemon.reload(); !done)
-        print_error(
+        log_error(
             fmt::format("reload: {}; generation {} goes on", done.error().message, daemon.generation()));
     else
-        fmt::print(stderr, "xdplane: reload: generation {} runs\n", daemon.generation());
+        log_info(fmt::format("reload: generation {} runs", daemon.generation()));
 }
 
 /// Until a signal to stop, the end of the time, or silence on all ports: answers the control socket, and
-/// reloads at SIGHUP. Returns how long that was.
+/// reloads at SIGHUP and when `files` (may be null) have changed. Returns how long that was.
 Seconds watch(Daemon& daemon, const RunOptions& run, const StopSignals& signals, boost::asio::io_context& io,
-              Supervisor& supervisor) {
+              Supervisor& supervisor, ConfigWatch* files) {
     const auto begin = Clock::now();
     LiveRate rate(true);
     u64 packets = 0;
@@ -156,7 +167,7 @@ Seconds watch(Daemon& daemon, const RunOptions& run, const StopSignals& signals,
     for (;;) {
         const auto now = Clock::now();
         Reclaimer::instance().collect(); // what was let go of since, and no worker uses any more
-        const InlineReport report{.ports = daemon.plane().ports(), .chains = {}};
+        const InlineReport report{.ports = daemon.plane().ports(), .chains = {}, .worker_reports = {}};
         rate.show(report, now);
         if (report.packets() != packets) last_packet = now;
         packets = report.packets();
@@ -165,10 +176,12 @@ Seconds watch(Daemon& daemon, const RunOptions& run, const StopSignals& signals,
         if (run.until_idle && now - last_packet >= *run.until_idle) break;
         Seconds wait = kTick;
         if (run.duration) wait = std::min(wait, *run.duration - ran);
+        if (files != nullptr) files->look();
         io.run_for(std::chrono::duration_cast<std::chrono::nanoseconds>(wait));
         supervisor.tick();
         const int signal = signals.take(std::chrono::nanoseconds(0));
-        if (signal == SIGHUP) {
+        const bool changed = files != nullptr && files->take();
+        if (signal == SIGHUP || (signal == 0 && changed)) {
             supervisor.reloading();
             reload(daemon);
             supervisor.ready();
@@ -193,17 +206,18 @@ Result<Sockets> open_control(const RunOptions& run, Daemon& daemon, boost::asio:
     const bool asked_for = !where.path.empty();
     if (!asked_for) where.path = default_control_path();
     if (where.path.empty()) return Sockets{};
-    auto server = ControlServer::open(
-        io, where, [&daemon](const Json& request) { return handle_control_request(daemon, request); });
+    auto server = ControlServer::open(io, where, [&daemon](const Json& request, ControlSession& session) {
+        return handle_control_request(daemon, request, session);
+    });
     if (!server && asked_for) return fail(server.error());
     if (!server) {
-        fmt::print(stderr, "xdplane: no control socket: {} (--control PATH names another)\n",
-                   server.error().message);
+        log_warning(
+            fmt::format("no control socket: {} (--control PATH names another)", server.error().message));
         return Sockets{};
     }
     where.path += kBpfSocketSuffix;
     auto bpf = BpfServer::open(io, where);
-    if (!bpf) fmt::print(stderr, "xdplane: `xdplane exec` will not work: {}\n", bpf.error().message);
+    if (!bpf) log_warning(fmt::format("`xdplane exec` will not work: {}", bpf.error().message));
     return Sockets{std::move(*server), bpf ? std::move(*bpf) : nullptr};
 }
 
@@ -215,12 +229,14 @@ Result<std::unique_ptr<MetricsServer>> open_metrics(const RunOptions& run, const
     if (address.empty()) return nullptr;
     auto server =
         MetricsServer::open(io, address, [&daemon] { return metrics_text(metrics_report(daemon)); });
-    if (server) fmt::print(stderr, "xdplane: metrics at http://{}/metrics\n", (*server)->address());
+    if (server) log_info(fmt::format("metrics at http://{}/metrics", (*server)->address()));
     return server;
 }
 
+/// `loading`: when reading the configuration began.
 Result<InlineReport> run_plane(const RunOptions& run, std::shared_ptr<const LoadedConfig> config,
-                               const StopSignals& signals, const ServiceManager& manager) {
+                               const StopSignals& signals, const ServiceManager& manager,
+                               std::chrono::system_clock::time_point loading) {
     auto started = Daemon::start(std::move(config), run.workers);
     if (!started) return fail(started.error());
     Daemon& daemon = **started;
@@ -229,14 +245,22 @@ Result<InlineReport> run_plane(const RunOptions& run, std::shared_ptr<const Load
     if (!sockets) return fail(sockets.error());
     auto metrics = open_metrics(run, daemon, io);
     if (!metrics) return fail(metrics.error());
+    std::unique_ptr<ConfigWatch> files;
+    if (run.watch || daemon.running().config.control.watch) {
+        auto opened = ConfigWatch::open(io, daemon, loading);
+        if (!opened) return fail(opened.error());
+        files = std::move(*opened);
+    }
+    if (auto dropped = drop_capabilities(needed_capabilities(daemon.plane().kernel_interfaces())); !dropped)
+        log_warning(dropped.error().message);
     const std::size_t ports = daemon.running().config.ports.size();
     const u32 workers = daemon.plane().workers();
-    fmt::print(stderr, "xdplane: running, {} port{}, {} worker{}\n", ports, ports == 1 ? "" : "s", workers,
-               workers == 1 ? "" : "s");
+    log_info(fmt::format("running, {} port{}, {} worker{}", ports, ports == 1 ? "" : "s", workers,
+                         workers == 1 ? "" : "s"));
 
     Supervisor supervisor(manager, daemon);
     supervisor.ready();
-    const Seconds ran = watch(daemon, run, signals, io, supervisor);
+    const Seconds ran = watch(daemon, run, signals, io, supervisor, files.get());
     supervisor.stopping();
     *sockets = {};
     metrics->reset();
@@ -254,13 +278,20 @@ Result<InlineReport> run_config(RunOptions run) {
     const StopSignals signals({SIGHUP}); // before other threads, which must not take them
     const ServiceManager manager;        // changes the environment: before other threads, too
     const TracePrinter printer;
+    const auto loading = std::chrono::system_clock::now();
     auto config = load_config(run.config);
     if (!config) return fail(config.error());
+    const LogConfig& log = (*config)->config.log;
+    if (auto started = start_log(run.log_level.empty() ? log.level : run.log_level, log.time); !started)
+        return fail(started.error());
+    const std::vector<u32>& cpus = (*config)->config.worker_cpus;
+    if (run.workers != 0 && !cpus.empty() && run.workers != cpus.size())
+        return fail(EINVAL, "--workers {}, and {}: worker_cpus has {}", run.workers, run.config, cpus.size());
     if (run.workers == 0) run.workers = std::max((*config)->config.workers, 1U);
     std::vector<std::string> notes;
-    if (auto started = start_eal(run.eal, run.workers, notes); !started) return fail(started.error());
-    for (const std::string& note : notes) fmt::print(stderr, "xdplane: {}\n", note);
-    auto report = run_plane(run, std::move(*config), signals, manager);
+    if (auto started = start_eal(run.eal, run.workers, notes, cpus); !started) return fail(started.error());
+    for (const std::string& note : notes) log_info(note);
+    auto report = run_plane(run, std::move(*config), signals, manager, loading);
     stop_eal();
     return report;
 }

@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "bpf/base/unique_fd.h"
-#include "cli/command.h"
+#include "cli/log.h"
 
 namespace xdplane::cli {
 namespace {
@@ -65,7 +65,7 @@ void Supervisor::reloading() {
 
 void Supervisor::tick() {
     const auto now = std::chrono::steady_clock::now();
-    for (const std::string& line : watch_.look(daemon_.plane().worker_reports(), now)) print_error(line);
+    for (const std::string& line : watch_.look(daemon_.plane().worker_reports(), now)) log_warning(line);
     daemon_.set_hanging(watch_.summary());
     tell_status();
     if (every_.count() == 0 || !watch_.all_move() || now - last_ping_ < every_) return;

@@ -7,6 +7,7 @@
 #include <cstring>
 #include <set>
 
+#include "bpf/base/ticks.h"
 #include "bpf/maps/map_of_maps.h"
 
 namespace xdplane {
@@ -77,6 +78,11 @@ struct Tally {
         }
         for (; i < size; ++i) ++verdicts[from[i]];
     }
+    [[nodiscard]] u32 packets() const noexcept {
+        u32 sum = 0;
+        for (const u32 count : verdicts) sum += count;
+        return sum;
+    }
     void add_to(VerdictCounters& counters) const noexcept {
         u32 packets = 0;
         for (u32 v = 0; v < kVerdicts; ++v) {
@@ -84,7 +90,37 @@ struct Tally {
             packets += verdicts[v];
         }
         counters.packets.add(packets);
+        counters.bursts.add(1);
     }
+};
+
+/// Measures pieces of work, less what the measuring itself takes; nothing at all if it is off.
+template<bool kOn>
+class Stopwatch {
+public:
+    void start() noexcept {
+        if constexpr (kOn) begin_ = cpu_ticks();
+    }
+    void stop() noexcept {
+        if constexpr (kOn) {
+            const u64 ticks = cpu_ticks() - begin_;
+            sum_ += ticks - std::min(ticks, tick_cost());
+        }
+    }
+    void add_to(VerdictCounters& counters, u32 packets) const noexcept {
+        if constexpr (kOn) {
+            counters.timed_packets.add(packets);
+            counters.timed_cycles.add(sum_);
+        }
+    }
+    void add_to(const Program& program, u32 packets) const noexcept {
+        if constexpr (kOn)
+            if (RunStatsSwitch::on()) program.run_stats.add(packets, sum_);
+    }
+
+private:
+    u64 begin_ = 0;
+    u64 sum_ = 0;
 };
 
 } // namespace
@@ -102,6 +138,7 @@ void Chain::count_by_ends(const std::array<u32, kBurst>& ends, const Verdicts& v
         }
         if (seen == 0) break;
         stats.stages[s].packets.add(seen);
+        stats.stages[s].bursts.add(1);
         stats.stages[s].verdicts[kPass].add(seen - left);
     }
     for (u32 i = 0; i < count; ++i)
@@ -129,10 +166,10 @@ void Chain::judge(Burst& burst, Verdicts& verdicts, ChainStats& stats) const noe
     stats.bytes.add(bytes);
 
     const u64 seed = t_run.seed;
-    if (stage_wise_)
-        judge_stage_wise(burst, verdicts, stats);
+    if (stats.total.bursts.get() % kTimedEvery == kTimedEvery - 1 || RunStatsSwitch::on()) [[unlikely]]
+        judge_either_way<true>(burst, verdicts, stats);
     else
-        judge_packet_wise(burst, verdicts, stats);
+        judge_either_way<false>(burst, verdicts, stats);
     t_run.seed = seed;
 
     Tally total;
@@ -140,6 +177,19 @@ void Chain::judge(Burst& burst, Verdicts& verdicts, ChainStats& stats) const noe
     total.add_to(stats.total);
 }
 
+template<bool kTimed>
+void Chain::judge_either_way(Burst& burst, Verdicts& verdicts, ChainStats& stats) const noexcept {
+    Stopwatch<kTimed> whole;
+    whole.start();
+    if (stage_wise_)
+        judge_stage_wise<kTimed>(burst, verdicts, stats);
+    else
+        judge_packet_wise<kTimed>(burst, verdicts, stats);
+    whole.stop();
+    whole.add_to(stats.total, burst.count);
+}
+
+template<bool kTimed>
 void Chain::judge_stage_wise(Burst& burst, Verdicts& verdicts, ChainStats& stats) const noexcept {
     const u64 seed = t_run.seed;
     u32 alive = burst.count;
@@ -149,6 +199,7 @@ void Chain::judge_stage_wise(Burst& burst, Verdicts& verdicts, ChainStats& stats
         const Entry& entry = stage.program->entry();
         t_run.seed = stage_seed(seed, s);
         Tally tally;
+        Stopwatch<kTimed> watch;
         alive = 0;
         // Runs of survivors: all of the burst in the first stage, and later wherever nothing was dropped.
         for (u32 begin = 0; begin < burst.count;) {
@@ -158,16 +209,23 @@ void Chain::judge_stage_wise(Burst& burst, Verdicts& verdicts, ChainStats& stats
             }
             u32 end = begin + 1;
             while (end < burst.count && verdicts[end] == kPass) ++end;
+            watch.start();
             entry.run_burst(&entry, &burst.packets[begin], end - begin, &t_run);
+            watch.stop();
             verdicts_of(stage.kind, &burst.packets[begin], end - begin, &verdicts[begin]);
             tally.count(&verdicts[begin], end - begin);
             begin = end;
+        }
+        if constexpr (kTimed) {
+            watch.add_to(stats.stages[s], tally.packets());
+            watch.add_to(*stage.program, tally.packets());
         }
         alive = tally.verdicts[kPass];
         tally.add_to(stats.stages[s]);
     }
 }
 
+template<bool kTimed>
 void Chain::judge_packet_wise(Burst& burst, Verdicts& verdicts, ChainStats& stats) const noexcept {
     const u64 seed = t_run.seed;
     const u32 stages = static_cast<u32>(stages_.size());
@@ -178,7 +236,12 @@ void Chain::judge_packet_wise(Burst& burst, Verdicts& verdicts, ChainStats& stat
         u32 s = 0;
         for (; s < stages && verdict == kPass; ++s) {
             t_run.seed = stage_seed(seed, s);
+            Stopwatch<kTimed> watch;
+            watch.start();
             packet.verdict = stages_[s].program->run(packet);
+            watch.stop();
+            watch.add_to(stats.stages[s], 1);
+            watch.add_to(*stages_[s].program, 1);
             verdict = verdict_of(stages_[s].kind, packet.verdict);
         }
         ends[i] = s - 1;

@@ -24,10 +24,16 @@ struct Stage {
     StageKind kind = StageKind::xdp;
 };
 
+/// One burst of that many is timed: reading the clock around every stage costs, and a sample does.
+inline constexpr u32 kTimedEvery = 16;
+
 /// Counters of one stage, or of a whole chain. Written by the one worker they belong to, read by anyone.
 struct alignas(kCacheLine) VerdictCounters {
     Counter packets;
     std::array<Counter, kVerdicts> verdicts; ///< indexed by Verdict; unknown return values count as aborted
+    Counter bursts;                          ///< that brought packets here
+    Counter timed_packets;                   ///< those in bursts that were timed
+    Counter timed_cycles;                    ///< cpu_ticks() that they took: of a stage, its program alone
 };
 
 /// What one worker counts of one chain. Made by the control thread, filled by judge().
@@ -66,9 +72,13 @@ public:
 
 private:
     explicit Chain(std::vector<Stage> stages);
+    template<bool kTimed>
+    void judge_either_way(Burst& burst, Verdicts& verdicts, ChainStats& stats) const noexcept;
+    template<bool kTimed>
     void judge_stage_wise(Burst& burst, Verdicts& verdicts, ChainStats& stats) const noexcept;
     static void count_by_ends(const std::array<u32, kBurst>& ends, const Verdicts& verdicts, u32 count,
                               ChainStats& stats) noexcept;
+    template<bool kTimed>
     void judge_packet_wise(Burst& burst, Verdicts& verdicts, ChainStats& stats) const noexcept;
 
     std::vector<Stage> stages_;

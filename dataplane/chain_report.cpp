@@ -17,9 +17,13 @@ void add_verdicts(std::array<u64, kVerdicts>& sums, const std::array<u64, kVerdi
     for (u32 v = 0; v < kVerdicts; ++v) sums[v] += more[v];
 }
 
-void add_counters(u64& packets, std::array<u64, kVerdicts>& verdicts, const VerdictCounters& counters) {
-    packets += counters.packets.get();
-    for (u32 v = 0; v < kVerdicts; ++v) verdicts[v] += counters.verdicts[v].get();
+template<class Report>
+void add_counters(Report& report, const VerdictCounters& counters) {
+    report.packets += counters.packets.get();
+    for (u32 v = 0; v < kVerdicts; ++v) report.verdicts[v] += counters.verdicts[v].get();
+    report.cost.add({.bursts = counters.bursts.get(),
+                     .timed_packets = counters.timed_packets.get(),
+                     .timed_cycles = counters.timed_cycles.get()});
 }
 
 } // namespace
@@ -27,11 +31,13 @@ void add_counters(u64& packets, std::array<u64, kVerdicts>& verdicts, const Verd
 void ChainReport::add(const ChainReport& other) {
     packets += other.packets;
     bytes += other.bytes;
+    cost.add(other.cost);
     add_verdicts(verdicts, other.verdicts);
     for (const StageReport& stage : other.stages) {
         StageReport& own = find_or_add(stages, stage.name);
         own.packets += stage.packets;
         add_verdicts(own.verdicts, stage.verdicts);
+        own.cost.add(stage.cost);
     }
 }
 
@@ -41,9 +47,8 @@ ChainReport report_chain(const std::string& name, const Chain& chain,
     for (const Stage& stage : chain.stages()) report.stages.push_back({.name = stage.name});
     for (const ChainStats* one : stats) {
         report.bytes += one->bytes.get();
-        add_counters(report.packets, report.verdicts, one->total);
-        for (std::size_t s = 0; s < report.stages.size(); ++s)
-            add_counters(report.stages[s].packets, report.stages[s].verdicts, one->stages[s]);
+        add_counters(report, one->total);
+        for (std::size_t s = 0; s < report.stages.size(); ++s) add_counters(report.stages[s], one->stages[s]);
     }
     return report;
 }

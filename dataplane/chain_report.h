@@ -11,10 +11,33 @@
 /// What chains have counted, as plain numbers: summed over ports, workers and generations.
 namespace xdplane {
 
+/// Names of verdicts in JSON and on command lines, by enum Verdict.
+inline constexpr std::array<const char*, kVerdicts> kVerdictKeys{"aborted", "drop", "pass", "tx", "redirect"};
+
+/// What packets cost, of those that were timed: see kTimedEvery.
+struct CostReport {
+    u64 bursts = 0;
+    u64 timed_packets = 0;
+    u64 timed_cycles = 0; ///< cpu_ticks()
+
+    void add(const CostReport& other) {
+        bursts += other.bursts;
+        timed_packets += other.timed_packets;
+        timed_cycles += other.timed_cycles;
+    }
+    /// 0 before the first burst that was timed.
+    [[nodiscard]] double cycles_per_packet() const { return ratio(timed_cycles, timed_packets); }
+    /// A quotient of counters; 0 where nothing was counted.
+    [[nodiscard]] static double ratio(u64 sum, u64 count) {
+        return count == 0 ? 0 : static_cast<double>(sum) / static_cast<double>(count);
+    }
+};
+
 struct StageReport {
     std::string name;
     u64 packets = 0;
     std::array<u64, kVerdicts> verdicts{};
+    CostReport cost; ///< of its program
 };
 
 /// A chain, all ports and workers that run it together.
@@ -23,6 +46,7 @@ struct ChainReport {
     u64 packets = 0;
     u64 bytes = 0;
     std::array<u64, kVerdicts> verdicts{}; ///< final ones
+    CostReport cost;                       ///< of all stages, and what is between them
     std::vector<StageReport> stages;
 
     /// Adds what was counted under another one's names: stages that are not here yet come last.

@@ -22,6 +22,8 @@ constexpr const char* kInstalledFilters[] = {"filters", "../lib/xdplane/filters"
                                              "../lib/x86_64-linux-gnu/xdplane/filters",
                                              "../lib/aarch64-linux-gnu/xdplane/filters"};
 
+constexpr u32 kMostWorkers = 256;
+
 u32 line_of(const toml::node& node) { return static_cast<u32>(node.source().begin.line); }
 
 /// One table of the file and the keys that were asked for; what was not asked for is an error.
@@ -51,6 +53,29 @@ public:
         if (value == nullptr || value->get() < least || value->get() > most)
             return error(*node, fmt::format("'{}' must be a whole number from {} to {}", key, least, most));
         out = static_cast<u32>(value->get());
+        return {};
+    }
+    Result<> flag(std::string_view key, bool& out) {
+        const toml::node* node = find(key);
+        if (node == nullptr) return {};
+        const auto* value = node->as_boolean();
+        if (value == nullptr) return error(*node, fmt::format("'{}' must be true or false", key));
+        out = value->get();
+        return {};
+    }
+    /// An array of at least one whole number.
+    Result<> numbers(std::string_view key, std::vector<u32>& out, u32 most) {
+        const toml::node* node = find(key);
+        if (node == nullptr) return {};
+        const auto* array = node->as_array();
+        if (array == nullptr || array->empty())
+            return error(*node, fmt::format("'{}' must be an array of numbers", key));
+        for (const toml::node& element : *array) {
+            const auto* value = element.as_integer();
+            if (value == nullptr || value->get() < 0 || value->get() > most)
+                return error(element, fmt::format("'{}' must hold whole numbers from 0 to {}", key, most));
+            out.push_back(static_cast<u32>(value->get()));
+        }
         return {};
     }
     /// Null if the key is missing.
@@ -125,9 +150,11 @@ public:
     Result<Config> read(const toml::table& root) {
         Table table(root, config_.path, "the file");
         const auto read = in_order(
-            [&] { return table.number("workers", config_.workers, 256); },
-            [&] { return read_control(table); }, //
-            [&] { return read_metrics(table); },
+            [&] { return table.number("workers", config_.workers, kMostWorkers); },
+            [&] { return table.numbers("worker_cpus", config_.worker_cpus, kMostWorkers - 1); },
+            [&] { return check_cpus(table, root); }, //
+            [&] { return read_control(table); },     //
+            [&] { return read_metrics(table); }, [&] { return read_log(table); },
             [&] { return table.tables("port", [&](const toml::table& t) { return read_port(t); }); },
             [&] { return table.tables("chain", [&](const toml::table& t) { return read_chain(t); }); },
             [&] { return table.done(); }, [&] { return check_names(); });
@@ -136,6 +163,21 @@ public:
     }
 
 private:
+    Result<> check_cpus(const Table& table, const toml::table& root) {
+        const std::vector<u32>& cpus = config_.worker_cpus;
+        if (cpus.empty()) return {};
+        const toml::node& node = *root.get("worker_cpus");
+        if (config_.workers == 0) config_.workers = static_cast<u32>(cpus.size());
+        if (config_.workers != cpus.size())
+            return table.error(
+                node, fmt::format("'worker_cpus' has {} CPUs for {} workers", cpus.size(), config_.workers));
+        for (std::size_t i = 0; i < cpus.size(); ++i)
+            if (std::find(cpus.begin(), cpus.begin() + static_cast<std::ptrdiff_t>(i), cpus[i]) !=
+                cpus.begin() + static_cast<std::ptrdiff_t>(i))
+                return table.error(node, fmt::format("CPU {} is in 'worker_cpus' twice", cpus[i]));
+        return {};
+    }
+
     Result<> read_control(Table& root) {
         const toml::table* source = nullptr;
         if (auto found = root.table("control", source); !found || source == nullptr) return found;
@@ -143,7 +185,9 @@ private:
         std::string mode;
         auto read = in_order([&] { return table.string("socket", config_.control.socket); },
                              [&] { return table.string("group", config_.control.group); },
-                             [&] { return table.string("mode", mode); }, [&] { return table.done(); });
+                             [&] { return table.string("mode", mode); },
+                             [&] { return table.flag("watch", config_.control.watch); },
+                             [&] { return table.done(); });
         if (!read || mode.empty()) return read;
         const auto [end, error] =
             std::from_chars(mode.data(), mode.data() + mode.size(), config_.control.mode, 8);
@@ -160,6 +204,19 @@ private:
                         [&] { return table.done(); });
     }
 
+    Result<> read_log(Table& root) {
+        const toml::table* source = nullptr;
+        if (auto found = root.table("log", source); !found || source == nullptr) return found;
+        Table table(*source, config_.path, "[log]");
+        std::string& level = config_.log.level;
+        auto read =
+            in_order([&] { return table.string("level", level); },
+                     [&] { return table.flag("time", config_.log.time); }, [&] { return table.done(); });
+        if (read && level != "error" && level != "warning" && level != "info" && level != "debug")
+            return table.error(*source->get("level"), "'level' must be error, warning, info or debug");
+        return read;
+    }
+
     Result<> read_port(const toml::table& source) {
         Table table(source, config_.path, "a port");
         PortConfig port{.line = line_of(source)};
@@ -172,12 +229,26 @@ private:
             [&] { return table.string("chain", port.chain); },
             [&] { return table.number("ifindex", port.ifindex, 0x7fffffff); },
             [&] { return table.number("rx_queues", port.rx_queues, 256); },
+            [&] { return table.numbers("rx_queue_workers", port.rx_queue_workers, kMostWorkers - 1); },
+            [&] { return check_queues(table, source, port); },
             [&] { return table.number("mtu", port.mtu, 16384, 68); },
             [&] { return table.number("rx_descriptors", port.rx_descriptors, 65535); },
             [&] { return table.number("tx_descriptors", port.tx_descriptors, 65535); },
             [&] { return table.done(); }, [&] { return check_host(table, source, port, pass); });
         config_.ports.push_back(std::move(port));
         return read;
+    }
+
+    /// A worker for each queue, and each queue a worker.
+    static Result<> check_queues(const Table& table, const toml::table& source, PortConfig& port) {
+        const std::size_t queues = port.rx_queue_workers.size();
+        if (queues == 0) return {};
+        if (queues > 256 || (port.rx_queues != 0 && port.rx_queues != queues))
+            return table.error(*source.get("rx_queue_workers"),
+                               fmt::format("'rx_queue_workers' has workers for {} queues of {}", queues,
+                                           port.rx_queues != 0 ? port.rx_queues : 256));
+        port.rx_queues = static_cast<u32>(queues);
+        return {};
     }
 
     static Result<> check_host(const Table& table, const toml::table& source, PortConfig& port,
@@ -263,6 +334,18 @@ private:
 };
 
 } // namespace
+
+std::vector<std::string> Config::files() const {
+    std::vector<std::string> files{path};
+    for (const ChainConfig& chain : chains)
+        for (const StageConfig& stage : chain.stages) {
+            // A bare name was found nowhere: where it would be found first is beside the configuration.
+            const bool nowhere = stage.object.find('/') == std::string::npos;
+            files.push_back(nowhere ? (fs::path(path).parent_path() / stage.object).string() : stage.object);
+            for (const auto& [map, file] : stage.maps) files.push_back(file);
+        }
+    return files;
+}
 
 const ChainConfig* Config::chain(std::string_view name) const {
     for (const ChainConfig& chain : chains)

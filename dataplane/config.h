@@ -33,12 +33,13 @@ struct PortConfig {
     std::string device;   ///< DPDK's word for it: "0000:01:00.0", "net_af_packet0,iface=eth1"
     std::string peer;     ///< port that passed packets go out on; empty: none
     bool to_host = false; ///< passed packets go to a tap interface of this machine; then there is no peer
-    std::string host_interface; ///< its name; empty: the port's
-    std::string chain;          ///< empty: every packet passes
-    u32 ifindex = 0;            ///< what programs see; 0: the data plane's choice
-    u32 rx_queues = 0;          ///< 0: as many as there are workers for it
-    u32 mtu = 0;                ///< 0: the device's own
-    u32 rx_descriptors = 0;     ///< 0: the data plane's choice
+    std::string host_interface;        ///< its name; empty: the port's
+    std::string chain;                 ///< empty: every packet passes
+    u32 ifindex = 0;                   ///< what programs see; 0: the data plane's choice
+    u32 rx_queues = 0;                 ///< 0: as many as there are workers for it
+    std::vector<u32> rx_queue_workers; ///< by queue: who reads it; empty: the data plane's choice
+    u32 mtu = 0;                       ///< 0: the device's own
+    u32 rx_descriptors = 0;            ///< 0: the data plane's choice
     u32 tx_descriptors = 0;
     u32 line = 0;
 };
@@ -48,6 +49,7 @@ struct ControlConfig {
     std::string socket; ///< path; empty: the default
     std::string group;  ///< of the socket file; empty: the process's
     u32 mode = 0660;    ///< its permissions
+    bool watch = false; ///< reload when a file changes
 };
 
 /// Metrics over HTTP.
@@ -55,14 +57,24 @@ struct MetricsConfig {
     std::string listen; ///< address and port, see MetricsServer; empty: nowhere
 };
 
+/// What `run` says on stderr.
+struct LogConfig {
+    std::string level = "info"; ///< and above: "error", "warning", "info" or "debug"
+    bool time = false;          ///< in front of each line
+};
+
 struct Config {
     std::string path;
-    u32 workers = 0; ///< 0: not said
+    u32 workers = 0;              ///< 0: not said
+    std::vector<u32> worker_cpus; ///< by worker; empty: the data plane's choice
     ControlConfig control;
     MetricsConfig metrics;
+    LogConfig log;
     std::vector<PortConfig> ports;
     std::vector<ChainConfig> chains;
 
+    /// The file itself, and what it names: objects and files that maps are filled from.
+    [[nodiscard]] std::vector<std::string> files() const;
     /// Null if there is none of this name.
     [[nodiscard]] const ChainConfig* chain(std::string_view name) const;
 };

@@ -17,6 +17,7 @@
 #include "bpf/syscall/xdp_hooks.h"
 #include "dataplane/map_file.h"
 #include "dataplane/map_replace.h"
+#include "dataplane/tap_request.h"
 
 namespace xdplane {
 namespace {
@@ -54,6 +55,7 @@ Result<Json> status(Daemon& daemon, const Json&) {
                 {"ports", report.ports.size()},
                 {"chains", daemon.running().chains.size()},
                 {"attached", attached_programs().size()},
+                {"captures", daemon.plane().taps()},
                 {"packets", report.packets()},
                 {"forwarded", report.forwarded()},
                 {"dropped", report.dropped()}};
@@ -72,6 +74,8 @@ std::string status_text(const Daemon& daemon, const Json&) {
     std::vector<std::string> attached;
     for (const auto& [port, program] : attached_programs()) attached.push_back(port);
     if (!attached.empty()) text += fmt::format("attached       to {}\n", fmt::join(attached, ", "));
+    if (const u32 taps = daemon.plane().taps(); taps != 0)
+        text += fmt::format("captures       {}, of at most {}\n", taps, kMaxTaps);
     if (!daemon.last_error().empty()) text += fmt::format("last error     {}\n", daemon.last_error());
     if (!daemon.hanging().empty()) text += fmt::format("hanging        {}\n", daemon.hanging());
     return text;
@@ -271,6 +275,8 @@ constexpr ControlCommand kCommands[] = {
     {"stats", "", "all counters, as at the end of `xdplane run`", stats, stats_text},
     {"reload", "", "read the configuration again and go over to it, all or nothing", reload, generation_text},
     {"rollback", "", "go back to the configuration before the last reload", rollback, generation_text},
+    {"capture", "", "copy live packets to a file; see `xdplane ctl capture --help`", nullptr, as_text,
+     begin_capture},
 };
 
 } // namespace
@@ -301,7 +307,7 @@ std::vector<std::string> arguments_of(const ControlCommand& command) {
     return {std::istream_iterator<std::string>(words), {}};
 }
 
-Json handle_control_request(Daemon& daemon, const Json& request) {
+Json handle_control_request(Daemon& daemon, const Json& request, ControlSession& session) {
     const auto name = request.find("command");
     if (name == request.end() || !name->is_string()) return refusal("a request needs \"command\"");
     const auto command =
@@ -313,12 +319,18 @@ Json handle_control_request(Daemon& daemon, const Json& request) {
         if (argument == request.end() || !argument->is_string())
             return refusal(fmt::format("'{}' needs \"{}\", a string", command->name, key));
     }
-    auto result = command->run(daemon, request);
+    auto result =
+        command->begin != nullptr ? command->begin(daemon, request, session) : command->run(daemon, request);
     if (!result) return refusal(result.error().message);
     Json reply = {{"ok", true}, {"result", *result}};
     if (const auto text = request.find("text"); text != request.end() && *text == true)
         reply["text"] = command->text(daemon, *result);
     return reply;
+}
+
+Json handle_control_request(Daemon& daemon, const Json& request) {
+    ControlSession session;
+    return handle_control_request(daemon, request, session);
 }
 
 } // namespace xdplane

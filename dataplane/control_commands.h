@@ -20,6 +20,8 @@ struct ControlCommand {
     Result<Json> (*run)(Daemon& daemon, const Json& request);
     /// The same for people; ends in a newline.
     std::string (*text)(const Daemon& daemon, const Json& result);
+    /// Instead of `run`, for what goes on behind the reply: it lasts as long as the session.
+    Result<Json> (*begin)(Daemon& daemon, const Json& request, ControlSession& session) = nullptr;
 };
 [[nodiscard]] std::span<const ControlCommand> control_commands();
 /// Its arguments, in the order of the command line.
@@ -29,6 +31,8 @@ struct ControlCommand {
 [[nodiscard]] Json maps_report(const Daemon& daemon);
 
 /// Carries out a request. With "text": true in it the reply has the result as "text" too.
+[[nodiscard]] Json handle_control_request(Daemon& daemon, const Json& request, ControlSession& session);
+/// The same for who has no connection, and does not begin anything.
 [[nodiscard]] Json handle_control_request(Daemon& daemon, const Json& request);
 
 } // namespace xdplane

@@ -2,6 +2,7 @@
 // Copyright (c) 2026, the xdplane authors
 #include "dataplane/control_server.h"
 
+#include <array>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/local/stream_protocol.hpp>
 #include <boost/asio/read_until.hpp>
@@ -10,6 +11,8 @@
 #include <cerrno>
 #include <cstring>
 #include <nlohmann/json.hpp>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "dataplane/local_socket.h"
@@ -58,12 +61,23 @@ struct ControlServer::State : std::enable_shared_from_this<State> {
             if (error || server->closed) return close();
             const std::string line = input.substr(0, size);
             input.erase(0, size);
-            reply(server->answer(line), false);
+            reply(server->answer(line, session), false);
         }
         void reply(const Json& json, bool last) {
             output = as_line(json);
             expect_soon();
-            asio::async_write(socket, asio::buffer(output),
+            if (!session.fd) return write(0, last);
+            socket.async_wait(Local::socket::wait_write, [self = shared_from_this(), last](ErrorCode error) {
+                const ssize_t sent = error ? -1
+                                           : send_with_fd(self->socket.native_handle(), self->output.data(),
+                                                          self->output.size(), self->session.fd.get());
+                if (sent <= 0 || self->server->closed) return self->close();
+                self->session.fd = UniqueFd();
+                self->write(static_cast<std::size_t>(sent), last);
+            });
+        }
+        void write(std::size_t from, bool last) {
+            asio::async_write(socket, asio::buffer(output) + from,
                               [self = shared_from_this(), last](ErrorCode error, std::size_t) {
                                   if (error || last || self->server->closed)
                                       self->close();
@@ -71,16 +85,23 @@ struct ControlServer::State : std::enable_shared_from_this<State> {
                                       self->read();
                               });
         }
-        void expect_soon() { close_after(*this, std::chrono::seconds(kControlIdleSeconds)); }
+        void expect_soon() {
+            if (session.held)
+                idle.cancel();
+            else
+                close_after(*this, std::chrono::seconds(kControlIdleSeconds));
+        }
         void close() {
             ErrorCode ignored;
             socket.close(ignored);
             idle.cancel();
+            session = {};
         }
 
         std::shared_ptr<State> server;
         Local::socket socket;
         asio::steady_timer idle;
+        ControlSession session;
         std::string input;
         std::string output;
     };
@@ -103,11 +124,11 @@ struct ControlServer::State : std::enable_shared_from_this<State> {
             client->read();
     }
 
-    Json answer(const std::string& line) const {
+    Json answer(const std::string& line, ControlSession& session) const {
         const Json request = Json::parse(line, nullptr, false);
         if (!request.is_object()) return refusal("a request is a line with a JSON object");
         try {
-            return handler(request);
+            return handler(request, session);
         } catch (const std::exception& error) {
             return refusal(error.what());
         }
@@ -153,23 +174,53 @@ std::string default_control_path() {
     return directory != nullptr && *directory != '\0' ? fmt::format("{}/xdplane.sock", directory) : "";
 }
 
-Result<Json> control_request(const std::string& path, const Json& request) {
+Result<ControlConnection> ControlConnection::open(const std::string& path) {
     const auto failed = [&](int code) { return fail(code, "{}: {}", path, std::strerror(code)); };
     if (path.empty() || path.size() > kMaxSocketPath) return failed(path.empty() ? ENOENT : ENAMETOOLONG);
-    asio::io_context io;
-    Local::socket socket(io);
-    ErrorCode error;
-    socket.connect(Local::endpoint(path), error);
-    if (error) return failed(error.value());
-    asio::write(socket, asio::buffer(as_line(request)), error);
-    std::string line;
-    if (!error) asio::read_until(socket, asio::dynamic_buffer(line), '\n', error);
-    if (error == asio::error::eof) return fail(ECONNRESET, "{}: closed without a reply", path);
-    if (error) return failed(error.value());
-    Json reply = Json::parse(line, nullptr, false);
-    if (!reply.is_object() || !reply.contains("ok"))
-        return fail(EPROTO, "{}: the reply is no JSON object of xdplane's", path);
-    return reply;
+    sockaddr_un address{.sun_family = AF_UNIX, .sun_path = {}};
+    path.copy(address.sun_path, path.size());
+    UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    if (!fd || ::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0)
+        return failed(errno);
+    return ControlConnection(path, std::move(fd));
+}
+
+Result<Json> ControlConnection::ask(const Json& request, UniqueFd* fd) {
+    const auto failed = [&](int code) { return fail(code, "{}: {}", path_, std::strerror(code)); };
+    const std::string line = as_line(request);
+    for (std::size_t done = 0; done < line.size();) {
+        const ssize_t size = ::send(fd_.get(), line.data() + done, line.size() - done, MSG_NOSIGNAL);
+        if (size < 0 && errno == EINTR) continue;
+        if (size < 0) break; // who closes has often said why
+        done += static_cast<std::size_t>(size);
+    }
+    std::string reply;
+    std::array<char, 4096> some;
+    while (!reply.ends_with('\n')) {
+        UniqueFd passed;
+        const ssize_t size = receive_with_fd(fd_.get(), some.data(), some.size(), passed);
+        if (size < 0 && errno == EINTR) continue;
+        if (size < 0) return failed(errno);
+        if (size == 0) return fail(ECONNRESET, "{}: closed without a reply", path_);
+        if (passed && fd != nullptr) *fd = std::move(passed);
+        reply.append(some.data(), static_cast<std::size_t>(size));
+    }
+    Json json = Json::parse(reply, nullptr, false);
+    if (!json.is_object() || !json.contains("ok"))
+        return fail(EPROTO, "{}: the reply is no JSON object of xdplane's", path_);
+    return json;
+}
+
+bool ControlConnection::alive() const {
+    char byte;
+    const ssize_t size = ::recv(fd_.get(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+    return size > 0 || (size < 0 && (errno == EAGAIN || errno == EINTR));
+}
+
+Result<Json> control_request(const std::string& path, const Json& request) {
+    auto connection = ControlConnection::open(path);
+    if (!connection) return fail(connection.error());
+    return connection->ask(request);
 }
 
 } // namespace xdplane

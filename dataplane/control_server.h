@@ -8,6 +8,7 @@
 
 #include "bpf/base/result.h"
 #include "bpf/base/types.h"
+#include "bpf/base/unique_fd.h"
 #include "dataplane/json.h"
 #include "dataplane/local_socket.h"
 
@@ -24,11 +25,17 @@ inline constexpr u32 kControlIdleSeconds = 60; ///< without a whole request, or 
 /// The reply to a request that is not granted.
 [[nodiscard]] Json refusal(std::string_view message);
 
+/// What a connection has besides its requests.
+struct ControlSession {
+    std::shared_ptr<void> held; ///< for as long as it lasts, which then is as long as the client likes
+    UniqueFd fd;                ///< goes with the next reply
+};
+
 /// Everything happens in the io_context's thread.
 class ControlServer {
 public:
     /// From a request to its reply. May throw: the client is told what().
-    using Handler = std::function<Json(const Json& request)>;
+    using Handler = std::function<Json(const Json& request, ControlSession& session)>;
 
     /// Errors name the path: EADDRINUSE if somebody listens there; a socket that nobody listens on any more
     /// is taken over.
@@ -48,6 +55,21 @@ private:
 /// Where `xdplane run` listens, and `xdplane ctl` looks, if nobody says otherwise: /run/xdplane.sock for
 /// root, $XDG_RUNTIME_DIR/xdplane.sock for others; empty if there is no such directory.
 [[nodiscard]] std::string default_control_path();
+
+/// Client: a connection, for requests one after another. Errors name the path.
+class ControlConnection {
+public:
+    static Result<ControlConnection> open(const std::string& path);
+    /// The reply. `fd`, if given, gets what came with it.
+    [[nodiscard]] Result<Json> ask(const Json& request, UniqueFd* fd = nullptr);
+    /// False once the data plane has closed the connection. Never waits.
+    [[nodiscard]] bool alive() const;
+
+private:
+    ControlConnection(std::string path, UniqueFd fd) : path_(std::move(path)), fd_(std::move(fd)) {}
+    std::string path_;
+    UniqueFd fd_;
+};
 
 /// Client: one request, one reply. Errors name the path.
 [[nodiscard]] Result<Json> control_request(const std::string& path, const Json& request);

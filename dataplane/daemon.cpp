@@ -17,6 +17,7 @@ std::vector<InlinePort> LoadedConfig::ports() const {
                       .device = port.device,
                       .ifindex = port.ifindex,
                       .rx_queues = port.rx_queues,
+                      .queue_workers = port.rx_queue_workers,
                       .mtu = port.mtu};
         if (port.rx_descriptors != 0) spec.rx_descriptors = port.rx_descriptors;
         if (port.tx_descriptors != 0) spec.tx_descriptors = port.tx_descriptors;
@@ -151,7 +152,8 @@ InlineReport Daemon::report() const {
             .workers = plane_->workers(),
             .engine = engine() == Engine::jit ? "jit" : "interpreter",
             .ports = plane_->ports(),
-            .chains = plane_->chains()};
+            .chains = plane_->chains(),
+            .worker_reports = plane_->worker_reports()};
 }
 
 } // namespace xdplane

@@ -54,6 +54,8 @@ public:
     /// Back to the configuration that ran before the last reload() or rollback(). Maps that both share keep
     /// what is in them. ENOENT if there is none.
     Result<> rollback();
+    /// Begins a capture; see Inline::tap().
+    Result<std::shared_ptr<const Tap>> tap(TapSpec spec) { return plane_->tap(std::move(spec)); }
     /// Stops everything; see Inline::stop().
     u32 stop() { return plane_->stop(); }
 

@@ -19,6 +19,8 @@ struct DriverTraits {
     /// The pool's memory is registered with the kernel, which takes no buffer larger than a page, all of
     /// mempool's headers included.
     bool page_buffers = false;
+    /// It gives an interface of the kernel back when it is closed: CAP_NET_ADMIN.
+    bool kernel_interface = false;
     /// Bytes of a buffer that it leaves free in front of packets, beyond DPDK's headroom.
     u32 front = 0;
     /// Buffers in the rings of a queue, receiving and transmitting, that it forgets when it is closed.
@@ -26,10 +28,16 @@ struct DriverTraits {
 };
 
 inline constexpr DriverTraits kDriverTraits[] = {
-    {.driver = "net_af_packet", .all_queues = true, .own_mtu = true},
-    {.driver = "net_af_xdp", .all_queues = true, .page_buffers = true, .front = 256, .keeps = 4096},
+    {.driver = "net_af_packet", .all_queues = true, .own_mtu = true, .kernel_interface = true},
+    {.driver = "net_af_xdp",
+     .all_queues = true,
+     .page_buffers = true,
+     .kernel_interface = true,
+     .front = 256,
+     .keeps = 4096},
     {.driver = "net_pcap", .all_queues = true},
-    {.driver = "net_tap", .own_mtu = true},
+    {.driver = "net_tap", .own_mtu = true, .kernel_interface = true},
+    {.driver = "net_virtio_user", .kernel_interface = true},
 };
 
 [[nodiscard]] constexpr DriverTraits traits_of(const char* driver) {

@@ -43,12 +43,17 @@ std::vector<u32> allowed_cpus() {
 
 /// Worker lcores 1..n pinned to a CPU each, the control thread on lcore 0 floating over all of them. With
 /// more CPUs than workers, the first CPU is left to the control thread and the system.
-std::string lcore_map(u32 workers) {
+Result<std::string> lcore_map(u32 workers, std::span<const u32> wanted) {
     const std::vector<u32> cpus = allowed_cpus();
     std::string map = fmt::format("0@({})", fmt::join(cpus, ","));
     const std::size_t first = cpus.size() > workers ? cpus.size() - workers : 0;
-    for (u32 worker = 0; worker < workers; ++worker)
-        map += fmt::format(",{}@{}", worker + 1, cpus[(first + worker) % cpus.size()]);
+    for (u32 worker = 0; worker < workers; ++worker) {
+        const u32 cpu = wanted.empty() ? cpus[(first + worker) % cpus.size()] : wanted[worker];
+        if (std::ranges::find(cpus, cpu) == cpus.end())
+            return fail(EINVAL, "worker {}: this process may not use CPU {}; it may use {}", worker, cpu,
+                        fmt::join(cpus, ", "));
+        map += fmt::format(",{}@{}", worker + 1, cpu);
+    }
     return map;
 }
 
@@ -174,9 +179,17 @@ std::string take_eal_log() {
     return line.empty() || detail.empty() ? line : fmt::format("{} {}", line, detail);
 }
 
-Result<> start_eal(std::vector<std::string> arguments, u32 workers, std::vector<std::string>& notes) {
-    if (!has_option(arguments, {"-l", "-c", "--lcores", "-s"}))
-        arguments.insert(arguments.end(), {"--lcores", lcore_map(workers)});
+Result<> start_eal(std::vector<std::string> arguments, u32 workers, std::vector<std::string>& notes,
+                   std::span<const u32> cpus) {
+    if (!cpus.empty() && cpus.size() != workers)
+        return fail(EINVAL, "{} CPUs for {} workers", cpus.size(), workers);
+    if (!has_option(arguments, {"-l", "-c", "--lcores", "-s"})) {
+        const auto map = lcore_map(workers, cpus);
+        if (!map) return fail(map.error());
+        arguments.insert(arguments.end(), {"--lcores", *map});
+    } else if (!cpus.empty()) {
+        return fail(EINVAL, "the workers' CPUs are given twice: as worker_cpus, and to EAL");
+    }
     if (!has_option(arguments, {"--no-huge", "--huge-dir", "--socket-mem", "--proc-type"}) &&
         !huge_pages_free()) {
         arguments.emplace_back("--no-huge");

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Copyright (c) 2026, the xdplane authors
 #pragma once
+#include <span>
 #include <string>
 #include <vector>
 
@@ -14,8 +15,9 @@ namespace xdplane {
 /// they do not say gets a default that works on any machine: `workers` worker lcores, each on a CPU this
 /// process may use, no files shared with other processes, and ordinary pages where no huge ones are free
 /// (said in `notes`, a line each). DPDK's log goes to take_eal_log(), unless the arguments have a
-/// --log-level: then it is written to stderr.
-Result<> start_eal(std::vector<std::string> arguments, u32 workers, std::vector<std::string>& notes);
+/// --log-level: then it is written to stderr. `cpus`: of each worker; empty: the last ones that there are.
+Result<> start_eal(std::vector<std::string> arguments, u32 workers, std::vector<std::string>& notes,
+                   std::span<const u32> cpus = {});
 /// Gives all of DPDK's memory back. After every port is gone.
 void stop_eal();
 

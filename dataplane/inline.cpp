@@ -52,6 +52,22 @@ Result<> check_names(const std::vector<InlinePort>& ports) {
     return {};
 }
 
+/// Whom the ports want for their queues is there.
+Result<> check_workers(const std::vector<InlinePort>& ports, u32 workers) {
+    for (const InlinePort& port : ports) {
+        const std::vector<u32>& readers = port.spec.queue_workers;
+        if (!readers.empty() && readers.size() != port.spec.rx_queues)
+            return fail(EINVAL, "port {}: workers for {} queues of {}", port.spec.name, readers.size(),
+                        port.spec.rx_queues);
+        for (const u32 worker : readers)
+            if (worker >= workers)
+                return fail(EINVAL,
+                            "port {}: there is no worker {} for its queue: workers = {}, counted from 0",
+                            port.spec.name, worker, workers);
+    }
+    return {};
+}
+
 void add_to(PortReport& report, const QueueStats& stats) {
     report.rx_packets += stats.rx_packets.get();
     report.rx_bytes += stats.rx_bytes.get();
@@ -100,6 +116,7 @@ Result<std::unique_ptr<Inline>> Inline::open(std::vector<InlinePort> ports, u32 
     if (auto ok = check_names(ports); !ok) return fail(ok.error());
     std::unique_ptr<Inline> data_plane(new Inline);
     workers = std::max(workers, 1U);
+    if (auto ok = check_workers(ports, workers); !ok) return fail(ok.error());
     // With groups of ports for all workers, one queue each keeps them out of each other's way.
     const u32 groups = count_of(groups_of(ports));
     const u32 queues = (workers + groups - 1) / groups;
@@ -163,7 +180,9 @@ u32 Inline::assign_workers(const std::vector<InlinePort>& ports, u32 workers) {
         }
         shares += widest;
     }
-    return std::min(workers, shares);
+    const bool assigned =
+        std::ranges::any_of(ports, [](const InlinePort& port) { return !port.spec.queue_workers.empty(); });
+    return assigned ? workers : std::min(workers, shares);
 }
 
 std::unique_ptr<Inline::Live> Inline::make_live(std::vector<InlinePort> ports, u32 workers) {
@@ -319,6 +338,24 @@ Inline::~Inline() {
     for (rte_ring* inbox : shared_.inboxes) rte_ring_free(inbox);
 }
 
+Result<std::shared_ptr<const Tap>> Inline::tap(TapSpec spec) {
+    std::vector<bool> taken(RTE_MAX_ETHPORTS, spec.ports.empty());
+    for (const std::string& name : spec.ports) {
+        const i32 index = index_of(live_->ports, name);
+        if (index < 0) {
+            std::vector<std::string> names;
+            for (const InlinePort& port : live_->ports) names.push_back(port.spec.name);
+            return fail(ENODEV, "there is no port '{}' (there are: {})", name, fmt::join(names, ", "));
+        }
+        taken[ports_[static_cast<u32>(index)].port->id()] = true;
+    }
+    if (taps_.count() >= kMaxTaps) return fail(EBUSY, "there are {} captures already", kMaxTaps);
+    auto made = Tap::make(std::move(spec), std::move(taken), workers());
+    if (!made) return fail(made.error());
+    const std::shared_ptr<Tap> tap = taps_.add(std::move(*made));
+    return std::shared_ptr<const Tap>(tap.get(), [this, tap](const Tap*) { taps_.remove(tap); });
+}
+
 std::vector<PortReport> Inline::ports() const {
     std::vector<PortReport> reports;
     for (const Opened& opened : ports_) {
@@ -326,8 +363,15 @@ std::vector<PortReport> Inline::ports() const {
             .name = opened.port->name(), .device = opened.port->device(), .ifindex = opened.port->ifindex()};
         for (u32 queue = 0; queue < opened.port->rx_queues(); ++queue) {
             const QueueStats& stats = opened.stats[queue];
-            report.queues.push_back(
-                {.worker = opened.worker_of(queue, workers()), .rx_packets = stats.rx_packets.get()});
+            const u32 worker = opened.worker_of(queue, workers());
+            const u64 cycles = stats.cycles.get();
+            report.queues.push_back({.worker = worker,
+                                     .rx_packets = stats.rx_packets.get(),
+                                     .rx_bytes = stats.rx_bytes.get(),
+                                     .polls = worker_stats_[worker].rounds.get(),
+                                     .bursts = stats.bursts.get(),
+                                     .cycles = cycles,
+                                     .busy = CostReport::ratio(cycles, worker_stats_[worker].cycles.get())});
             add_to(report, stats);
         }
         for (u32 worker = 0; worker < workers(); ++worker) {
@@ -352,6 +396,11 @@ std::vector<Interface> Inline::interfaces() const {
         interfaces.push_back(std::move(interface));
     }
     return interfaces;
+}
+
+bool Inline::kernel_interfaces() const {
+    return std::ranges::any_of(ports_,
+                               [](const Opened& opened) { return opened.port->traits().kernel_interface; });
 }
 
 std::vector<ChainReport> Inline::chains() const {

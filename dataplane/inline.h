@@ -11,6 +11,7 @@
 #include "bpf/syscall/interfaces.h"
 #include "dataplane/chain_report.h"
 #include "dataplane/port.h"
+#include "dataplane/taps.h"
 #include "dataplane/worker.h"
 
 /// The inline data plane: ports, the chains in front of them, and one worker per core.
@@ -29,6 +30,11 @@ struct InlinePort {
 struct QueueReport {
     u32 worker = 0; ///< who reads it
     u64 rx_packets = 0;
+    u64 rx_bytes = 0;
+    u64 polls = 0;   ///< receive calls
+    u64 bursts = 0;  ///< those that brought packets
+    u64 cycles = 0;  ///< of the timestamp counter in bursts, from receiving to sending
+    double busy = 0; ///< share of its worker's time, 0 to 1
 };
 
 /// Counters of one port. Of what came in on it: rx_packets + copies = forwarded + the sum of drops, once the
@@ -71,7 +77,8 @@ class Inline {
 public:
     /// Opens all ports and shares their receive queues out to at most `workers` workers. Queues of the same
     /// number of a port and its peer share one: between them packets, and both directions of what a
-    /// symmetric hash keeps together, keep to one core.
+    /// symmetric hash keeps together, keep to one core. Where a port's specification says who reads its
+    /// queues, that is who does, and all `workers` run.
     static Result<std::unique_ptr<Inline>> open(std::vector<InlinePort> ports, u32 workers);
     ~Inline();
 
@@ -86,12 +93,19 @@ public:
     /// there is a bug. Safe to call twice.
     u32 stop();
 
+    /// Begins a capture. It ends when what is returned is let go of, which must be before this object goes.
+    /// ENODEV: there is no such port; EBUSY: there are kMaxTaps captures already.
+    Result<std::shared_ptr<const Tap>> tap(TapSpec spec);
+    [[nodiscard]] u32 taps() const { return taps_.count(); }
+
     [[nodiscard]] std::vector<PortReport> ports() const;
     /// The ports as bpf(2) knows them.
     [[nodiscard]] std::vector<Interface> interfaces() const;
     /// Of all generations so far, by name: those that run now come first.
     [[nodiscard]] std::vector<ChainReport> chains() const;
     [[nodiscard]] std::vector<WorkerReport> worker_reports() const;
+    /// Some port is an interface of the kernel, given back when it closes.
+    [[nodiscard]] bool kernel_interfaces() const;
     [[nodiscard]] u32 workers() const { return static_cast<u32>(live_->generation.queues.size()); }
 
 private:
@@ -102,10 +116,12 @@ private:
         std::unique_ptr<QueueStats[]> handed;      ///< by worker: of what others received here for it
         std::unique_ptr<TxStats[]> tx_stats;       ///< by worker
         std::unique_ptr<std::atomic_flag> tx_lock; ///< where workers share a transmit queue
-        u32 first_worker = 0;                      ///< reads queue 0; the next ones the next queues
+        u32 first_worker = 0; ///< reads queue 0, the next ones the next queues, unless the spec says who
 
         /// Of `workers`: who reads a queue, for as long as the port is open.
-        [[nodiscard]] u32 worker_of(u32 queue, u32 workers) const { return (first_worker + queue) % workers; }
+        [[nodiscard]] u32 worker_of(u32 queue, u32 workers) const {
+            return spec.queue_workers.empty() ? (first_worker + queue) % workers : spec.queue_workers[queue];
+        }
     };
     /// A generation and what belongs to it alone.
     struct Live {
@@ -138,6 +154,7 @@ private:
     std::vector<std::unique_ptr<Live>> retired_; ///< a worker may still be in them
     std::vector<ChainReport> past_;              ///< of generations that are gone
     WorkerShared shared_;
+    Taps taps_{shared_.taps};
     std::vector<Launch> launches_;
     std::unique_ptr<WorkerStats[]> worker_stats_;
     bool running_ = false;

@@ -5,10 +5,10 @@
 #include <iterator>
 #include <nlohmann/json.hpp>
 
+#include "bpf/base/ticks.h"
+
 namespace xdplane {
 namespace {
-
-constexpr std::array<const char*, kVerdicts> kVerdictKeys{"aborted", "drop", "pass", "tx", "redirect"};
 
 u64 sum_of_drops(const PortReport& port) {
     u64 sum = 0;
@@ -22,11 +22,27 @@ Json json_of(const std::array<u64, kVerdicts>& verdicts) {
     return json;
 }
 
-void append_verdicts(std::string& text, const std::string& name, u64 packets,
-                     const std::array<u64, kVerdicts>& verdicts) {
-    fmt::format_to(std::back_inserter(text), "{:<24} {:>14} {:>14} {:>14} {:>12} {:>12} {:>12}\n", name,
-                   packets, verdicts[kPass], verdicts[kDrop], verdicts[kTx], verdicts[kRedirect],
-                   verdicts[kAborted]);
+double nanoseconds(double cycles) { return cycles * 1e9 / ticks_per_second(); }
+
+template<class Report>
+void append_verdicts(std::string& text, const std::string& name, const Report& report) {
+    const auto& verdicts = report.verdicts;
+    fmt::format_to(std::back_inserter(text),
+                   "{:<24} {:>14} {:>14} {:>14} {:>12} {:>12} {:>12} {:>10.1f} {:>7.1f}\n", name,
+                   report.packets, verdicts[kPass], verdicts[kDrop], verdicts[kTx], verdicts[kRedirect],
+                   verdicts[kAborted], nanoseconds(report.cost.cycles_per_packet()),
+                   CostReport::ratio(report.packets, report.cost.bursts));
+}
+
+/// What chains and stages have in common, behind their names and packets.
+template<class Report>
+void add_cost(Json& json, const Report& report) {
+    json["bursts"] = report.cost.bursts;
+    json["packets_per_burst"] = CostReport::ratio(report.packets, report.cost.bursts);
+    json["timed_packets"] = report.cost.timed_packets;
+    json["timed_cycles"] = report.cost.timed_cycles;
+    json["cycles_per_packet"] = report.cost.cycles_per_packet();
+    json["ns_per_packet"] = nanoseconds(report.cost.cycles_per_packet());
 }
 
 } // namespace
@@ -71,22 +87,23 @@ std::string ports_table(const std::vector<PortReport>& ports) {
 
 std::string chain_table(const ChainReport& chain) {
     std::string text =
-        fmt::format("{:<24} {:>14} {:>14} {:>14} {:>12} {:>12} {:>12}\n", "chain " + chain.name, "packets",
-                    "pass", "drop", "tx", "redirect", "aborted");
-    for (const StageReport& stage : chain.stages)
-        append_verdicts(text, "  " + stage.name, stage.packets, stage.verdicts);
-    append_verdicts(text, "  in all", chain.packets, chain.verdicts);
+        fmt::format("{:<24} {:>14} {:>14} {:>14} {:>12} {:>12} {:>12} {:>10} {:>7}\n", "chain " + chain.name,
+                    "packets", "pass", "drop", "tx", "redirect", "aborted", "ns/packet", "burst");
+    for (const StageReport& stage : chain.stages) append_verdicts(text, "  " + stage.name, stage);
+    append_verdicts(text, "  in all", chain);
     return text;
 }
 
 std::string workers_table(const std::vector<WorkerReport>& workers) {
-    std::string text = fmt::format("{:<8} {:>5} {:>14} {:>14} {:>14} {:>14} {:>14} {:>7}\n", "worker", "cpu",
-                                   "packets", "arrivals", "bursts", "packets/burst", "cycles/packet", "busy");
+    std::string text =
+        fmt::format("{:<8} {:>5} {:>14} {:>14} {:>14} {:>14} {:>14} {:>10} {:>7}\n", "worker", "cpu",
+                    "packets", "arrivals", "bursts", "packets/burst", "cycles/packet", "ns/packet", "busy");
     for (std::size_t i = 0; i < workers.size(); ++i)
         fmt::format_to(std::back_inserter(text),
-                       "{:<8} {:>5} {:>14} {:>14} {:>14} {:>14.1f} {:>14.0f} {:>6.1f}%\n", i, workers[i].cpu,
-                       workers[i].packets, workers[i].arrivals, workers[i].bursts,
-                       workers[i].packets_per_burst(), workers[i].cycles_per_packet, workers[i].busy * 100);
+                       "{:<8} {:>5} {:>14} {:>14} {:>14} {:>14.1f} {:>14.0f} {:>10.1f} {:>6.1f}%\n", i,
+                       workers[i].cpu, workers[i].packets, workers[i].arrivals, workers[i].bursts,
+                       workers[i].packets_per_burst(), workers[i].cycles_per_packet,
+                       nanoseconds(workers[i].cycles_per_packet), workers[i].busy * 100);
     return text;
 }
 
@@ -104,7 +121,16 @@ Json json_of(const PortReport& port) {
     for (u32 i = 0; i < kDrops; ++i) drops[kDropReasons[i].key] = port.drops[i];
     Json queues = Json::array();
     for (const QueueReport& queue : port.queues)
-        queues.push_back({{"worker", queue.worker}, {"rx_packets", queue.rx_packets}});
+        queues.push_back({{"worker", queue.worker},
+                          {"rx_packets", queue.rx_packets},
+                          {"rx_bytes", queue.rx_bytes},
+                          {"polls", queue.polls},
+                          {"bursts", queue.bursts},
+                          {"cycles", queue.cycles},
+                          {"packets_per_burst", CostReport::ratio(queue.rx_packets, queue.bursts)},
+                          {"cycles_per_packet", CostReport::ratio(queue.cycles, queue.rx_packets)},
+                          {"ns_per_packet", nanoseconds(CostReport::ratio(queue.cycles, queue.rx_packets))},
+                          {"busy", queue.busy}});
     return {{"name", port.name},
             {"device", port.device},
             {"ifindex", port.ifindex},
@@ -123,14 +149,18 @@ Json json_of(const PortReport& port) {
 
 Json json_of(const ChainReport& chain) {
     Json stages = Json::array();
-    for (const StageReport& stage : chain.stages)
-        stages.push_back(
-            {{"name", stage.name}, {"packets", stage.packets}, {"verdicts", json_of(stage.verdicts)}});
-    return {{"name", chain.name},
-            {"packets", chain.packets},
-            {"bytes", chain.bytes},
-            {"verdicts", json_of(chain.verdicts)},
-            {"stages", stages}};
+    for (const StageReport& stage : chain.stages) {
+        Json one = {{"name", stage.name}, {"packets", stage.packets}, {"verdicts", json_of(stage.verdicts)}};
+        add_cost(one, stage);
+        stages.push_back(std::move(one));
+    }
+    Json json = {{"name", chain.name},
+                 {"packets", chain.packets},
+                 {"bytes", chain.bytes},
+                 {"verdicts", json_of(chain.verdicts)}};
+    add_cost(json, chain);
+    json["stages"] = std::move(stages);
+    return json;
 }
 
 Json json_of(const WorkerReport& worker) {
@@ -143,6 +173,7 @@ Json json_of(const WorkerReport& worker) {
             {"busy_cycles", worker.busy_cycles},
             {"packets_per_burst", worker.packets_per_burst()},
             {"cycles_per_packet", worker.cycles_per_packet},
+            {"ns_per_packet", nanoseconds(worker.cycles_per_packet)},
             {"busy", worker.busy}};
 }
 
@@ -153,11 +184,15 @@ Json json_of(const InlineReport& report) {
     json["mpps"] = report.packets_per_second() / 1e6;
     json["workers"] = report.workers;
     json["engine"] = report.engine;
+    json["tsc_hz"] = ticks_per_second();
     json["buffers_missing"] = report.buffers_missing;
     json["ports"] = Json::array();
     for (const PortReport& port : report.ports) json["ports"].push_back(json_of(port));
     json["chains"] = Json::array();
     for (const ChainReport& chain : report.chains) json["chains"].push_back(json_of(chain));
+    json["worker_reports"] = Json::array();
+    for (const WorkerReport& worker : report.worker_reports)
+        json["worker_reports"].push_back(json_of(worker));
     return json;
 }
 

@@ -18,6 +18,7 @@ struct InlineReport {
 
     std::vector<PortReport> ports;
     std::vector<ChainReport> chains;
+    std::vector<WorkerReport> worker_reports;
 
     [[nodiscard]] u64 packets() const; ///< received, on all ports
     [[nodiscard]] u64 forwarded() const;

@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <cstring>
 #include <grp.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -45,7 +46,48 @@ Result<> open_to_others(const ControlSocket& where, Local::acceptor& acceptor) {
     return {};
 }
 
+/// Control data of one descriptor.
+struct alignas(cmsghdr) Rights {
+    char bytes[CMSG_SPACE(sizeof(int))];
+};
+
 } // namespace
+
+ssize_t send_with_fd(int socket, const void* from, std::size_t size, int fd) {
+    Rights control{};
+    iovec data{const_cast<void*>(from), size};
+    msghdr message{};
+    message.msg_iov = &data;
+    message.msg_iovlen = 1;
+    message.msg_control = control.bytes;
+    message.msg_controllen = sizeof control.bytes;
+    cmsghdr* const rights = CMSG_FIRSTHDR(&message);
+    rights->cmsg_level = SOL_SOCKET;
+    rights->cmsg_type = SCM_RIGHTS;
+    rights->cmsg_len = CMSG_LEN(sizeof fd);
+    std::memcpy(CMSG_DATA(rights), &fd, sizeof fd);
+    return ::sendmsg(socket, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
+ssize_t receive_with_fd(int socket, void* to, std::size_t room, UniqueFd& fd) {
+    Rights control{};
+    iovec data{to, room};
+    msghdr message{};
+    message.msg_iov = &data;
+    message.msg_iovlen = 1;
+    message.msg_control = control.bytes;
+    message.msg_controllen = sizeof control.bytes;
+    const ssize_t size = ::recvmsg(socket, &message, MSG_CMSG_CLOEXEC);
+    if (size <= 0) return size;
+    const cmsghdr* const rights = CMSG_FIRSTHDR(&message);
+    if (rights != nullptr && rights->cmsg_level == SOL_SOCKET && rights->cmsg_type == SCM_RIGHTS &&
+        rights->cmsg_len >= CMSG_LEN(sizeof(int))) {
+        int passed = -1;
+        std::memcpy(&passed, CMSG_DATA(rights), sizeof passed);
+        fd = UniqueFd(passed);
+    }
+    return size;
+}
 
 Result<> listen_at(const ControlSocket& where, Local::acceptor& acceptor) {
     if (where.path.size() > kMaxSocketPath)

@@ -6,6 +6,7 @@
 
 #include "bpf/base/result.h"
 #include "bpf/base/types.h"
+#include "bpf/base/unique_fd.h"
 
 /// Unix sockets that this process listens on.
 namespace xdplane {
@@ -25,5 +26,9 @@ struct ControlSocket {
 /// listens there.
 [[nodiscard]] Result<> listen_at(const ControlSocket& where,
                                  boost::asio::local::stream_protocol::acceptor& acceptor);
+
+/// sendmsg(2) and recvmsg(2) with at most one descriptor beside the bytes; send_with_fd() does not wait.
+[[nodiscard]] ssize_t send_with_fd(int socket, const void* from, std::size_t size, int fd);
+[[nodiscard]] ssize_t receive_with_fd(int socket, void* to, std::size_t room, UniqueFd& fd);
 
 } // namespace xdplane

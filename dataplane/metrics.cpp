@@ -29,6 +29,8 @@ constexpr Family kFamilies[] = {
      Of::process,
      "last_reload_failed"},
     {{"xdplane_workers", "gauge", "Worker threads"}, Of::process, "workers"},
+    {{"xdplane_captures", "gauge", "Captures of live packets"}, Of::process, "captures"},
+    {{"xdplane_tsc_hertz", "gauge", "Cycles of the timestamp counter in a second"}, Of::process, "tsc_hz"},
 
     {{"xdplane_port_rx_packets_total", "counter", "Packets received"}, Of::port, "rx_packets"},
     {{"xdplane_port_rx_bytes_total", "counter", "Bytes received"}, Of::port, "rx_bytes"},
@@ -53,6 +55,15 @@ constexpr Family kFamilies[] = {
     {{"xdplane_queue_rx_packets_total", "counter", "Packets received, by receive queue"},
      Of::queue,
      "rx_packets"},
+    {{"xdplane_queue_rx_bytes_total", "counter", "Bytes received, by receive queue"}, Of::queue, "rx_bytes"},
+    {{"xdplane_queue_polls_total", "counter", "Receive calls, by receive queue"}, Of::queue, "polls"},
+    {{"xdplane_queue_bursts_total", "counter", "Receive calls that brought packets, by receive queue"},
+     Of::queue,
+     "bursts"},
+    {{"xdplane_queue_cycles_total", "counter",
+      "Cycles of the timestamp counter in bursts, from receiving to sending, by receive queue"},
+     Of::queue,
+     "cycles"},
 
     {{"xdplane_worker_rounds_total", "counter", "Rounds over all queues of the worker"},
      Of::worker,
@@ -80,6 +91,14 @@ constexpr Family kFamilies[] = {
      Of::chain,
      "verdicts",
      "verdict"},
+    {{"xdplane_chain_bursts_total", "counter", "Bursts that a chain judged"}, Of::chain, "bursts"},
+    {{"xdplane_chain_timed_packets_total", "counter", "Packets in bursts that were timed"},
+     Of::chain,
+     "timed_packets"},
+    {{"xdplane_chain_timed_cycles_total", "counter",
+      "Cycles of the timestamp counter that a chain took for bursts that were timed"},
+     Of::chain,
+     "timed_cycles"},
     {{"xdplane_stage_packets_total", "counter", "Packets that reached a stage of a chain"},
      Of::stage,
      "packets"},
@@ -87,6 +106,17 @@ constexpr Family kFamilies[] = {
      Of::stage,
      "verdicts",
      "verdict"},
+    {{"xdplane_stage_bursts_total", "counter", "Bursts of which packets reached a stage"},
+     Of::stage,
+     "bursts"},
+    {{"xdplane_stage_timed_packets_total", "counter",
+      "Packets that reached a stage in bursts that were timed"},
+     Of::stage,
+     "timed_packets"},
+    {{"xdplane_stage_timed_cycles_total", "counter",
+      "Cycles of the timestamp counter that a stage's program took for bursts that were timed"},
+     Of::stage,
+     "timed_cycles"},
 
     {{"xdplane_map_entries", "gauge", "Entries in a hash or trie"}, Of::map, "entries"},
     {{"xdplane_map_max_entries", "gauge", "Entries that a map has room for"}, Of::map, "max_entries"},
@@ -202,9 +232,7 @@ Json metrics_report(const Daemon& daemon) {
     Json report = json_of(daemon.report());
     report["generation"] = daemon.generation();
     report["last_reload_failed"] = daemon.last_error().empty() ? 0 : 1;
-    report["worker_reports"] = Json::array();
-    for (const WorkerReport& worker : daemon.plane().worker_reports())
-        report["worker_reports"].push_back(json_of(worker));
+    report["captures"] = daemon.plane().taps();
     report["maps"] = maps_report(daemon);
     return report;
 }

@@ -63,10 +63,11 @@ Result<std::unique_ptr<Port>> Port::open(const PortSpec& spec, u32 workers, u32 
             return driver_failed(-error, "no device information");
         port->bus_device_ = info.device;
         port->traits_ = traits_of(info.driver_name);
+        port->interface_ = info.if_index;
         if (auto ok = port->choose_queues(info, workers, queues); !ok) return ok;
         if (auto ok = port->make_pool(); !ok) return ok;
         if (auto ok = port->configure(info); !ok) return ok;
-        if (auto ok = port->set_mtu(info.if_index); !ok) return ok;
+        if (auto ok = port->set_mtu(); !ok) return ok;
         return port->set_up_queues();
     };
     if (auto ok = open(); !ok) return fail(ok.error(), fmt::format("port {}", spec.name));
@@ -162,8 +163,7 @@ Result<> Port::configure(const rte_eth_dev_info& info) {
     return {};
 }
 
-/// `interface`: the kernel's number of it; 0: none.
-Result<> Port::set_mtu(u32 interface) const {
+Result<> Port::set_mtu() const {
     if (spec_.mtu == 0) return {};
     if (!traits_.own_mtu) {
         const int error = rte_eth_dev_set_mtu(id_, static_cast<u16>(spec_.mtu));
@@ -173,10 +173,18 @@ Result<> Port::set_mtu(u32 interface) const {
     ifreq request{};
     request.ifr_mtu = static_cast<int>(spec_.mtu);
     const UniqueFd socket(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
-    if (interface == 0 || if_indextoname(interface, request.ifr_name) == nullptr || !socket) return {};
+    if (interface_ == 0 || if_indextoname(interface_, request.ifr_name) == nullptr || !socket) return {};
     if (ioctl(socket.get(), SIOCSIFMTU, &request) != 0)
         return fail(errno, "can not set mtu = {}: {}", spec_.mtu, std::strerror(errno));
     return {};
+}
+
+/// What the kernel says of its interface; true where there is none.
+bool Port::is_promiscuous() const {
+    ifreq request{};
+    const UniqueFd socket(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+    if (interface_ == 0 || if_indextoname(interface_, request.ifr_name) == nullptr || !socket) return true;
+    return ioctl(socket.get(), SIOCGIFFLAGS, &request) != 0 || (request.ifr_flags & IFF_PROMISC) != 0;
 }
 
 std::string Port::mac() const {
@@ -200,6 +208,7 @@ Result<> Port::set_up_queues() {
     if (const int error = rte_eth_dev_start(id_); error != 0)
         return driver_failed(-error, "can not start the device");
     started_ = true;
+    promiscuous_before_ = is_promiscuous();
     // Devices without the notion of promiscuity (files, rings) say -ENOTSUP, and deliver everything anyway.
     (void)rte_eth_promiscuous_enable(id_);
     return {};
@@ -230,6 +239,8 @@ void Port::stop() {
         at_stop_ = counters();
         drain();
         started_ = false;
+        // Drivers do not think of it when they close.
+        if (!promiscuous_before_) (void)rte_eth_promiscuous_disable(id_);
         (void)rte_eth_dev_stop(id_);
     }
     if (configured_) (void)rte_eth_dev_close(id_);

@@ -3,6 +3,7 @@
 #pragma once
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "bpf/base/result.h"
 #include "bpf/base/types.h"
@@ -24,7 +25,8 @@ struct PortSpec {
                        ///< (--vdev) made, by its name
     u32 ifindex = 0;   ///< what programs see; 0: DPDK's port number plus 1
     u32 rx_queues = 0; ///< 0: see Port
-    u32 mtu = 0;       ///< longest packet behind the Ethernet header; 0: the device's own
+    std::vector<u32> queue_workers; ///< of each of rx_queues: who reads it; empty: see Inline::open()
+    u32 mtu = 0;                    ///< longest packet behind the Ethernet header; 0: the device's own
     u32 rx_descriptors = 1024;
     u32 tx_descriptors = 1024;
 
@@ -51,7 +53,7 @@ struct DeviceCounters {
     u64 tx_errors = 0; ///< taken from the worker, and not sent after all (too long, link down)
 };
 
-/// A started ethdev. Promiscuous. Stopped and closed by its destructor.
+/// A started ethdev. Promiscuous for as long as it lives. Stopped and closed by its destructor.
 ///
 /// Receive queues: as PortSpec says; else as many as the caller wants and the device has. A device whose
 /// queues are filled whether somebody reads them or not (kDriverTraits) has all of them read. Where there are
@@ -81,6 +83,7 @@ public:
     /// As of now, or of stop() after it. Zeros where the driver does not count (net_af_packet's missed).
     [[nodiscard]] DeviceCounters counters() const;
     [[nodiscard]] std::string mac() const; ///< "02:00:00:00:00:01"; empty: the device has none
+    [[nodiscard]] const DriverTraits& traits() const { return traits_; }
     [[nodiscard]] u32 mtu() const { return spec_.mtu != 0 ? spec_.mtu : 1500; }
     /// Buffers of this port's pool that nobody gave back, apart from those that the driver never does
     /// (DriverTraits::keeps). Meaningful after stop() of every port.
@@ -90,10 +93,11 @@ private:
     explicit Port(PortSpec spec) : spec_(std::move(spec)) {}
     Result<> probe();
     Result<> choose_queues(const rte_eth_dev_info& info, u32 workers, u32 wanted);
+    [[nodiscard]] bool is_promiscuous() const;
     [[nodiscard]] Result<u16> buffer_size() const;
     Result<> make_pool();
     Result<> configure(const rte_eth_dev_info& info);
-    Result<> set_mtu(u32 interface) const;
+    Result<> set_mtu() const;
     Result<> set_up_queues();
     void drain() const;
 
@@ -106,6 +110,8 @@ private:
     bool probed_ = false;     ///< this object attached the device, and detaches it
     bool configured_ = false; ///< the device knows the pool
     bool started_ = false;
+    bool promiscuous_before_ = true; ///< the kernel's interface, if there is one: it stays so
+    u32 interface_ = 0;              ///< its number there; 0: none
     DeviceCounters at_stop_;
     rte_device* bus_device_ = nullptr;
     rte_mempool* pool_ = nullptr;

@@ -17,6 +17,7 @@
 #include "bpf/run/redirect.h"
 #include "dataplane/port.h"
 #include "dataplane/run_scope.h"
+#include "dataplane/tap.h"
 
 namespace xdplane {
 namespace {
@@ -95,6 +96,7 @@ public:
         : shared_(shared),
           number_(number),
           stats_(stats),
+          taps_(number),
           inbox_(shared.inboxes[number]),
           outgoing_(shared.inboxes.size()) {}
 
@@ -112,9 +114,12 @@ public:
 private:
     void work(RunScope& scope) {
         u64 before = rte_rdtsc();
+        mark_ = before;
         while (!shared_.stop.load(std::memory_order_relaxed)) {
             const Generation* generation = shared_.generation.load(std::memory_order_acquire);
+            taps_.use(shared_.taps.load(std::memory_order_acquire));
             u32 received = take_handed(*generation);
+            if (received != 0) mark_ = rte_rdtsc();
             for (const QueuePlan& queue : generation->queues[number_])
                 received += poll(queue, generation->targets[number_]);
             scope.quiescent();
@@ -123,6 +128,7 @@ private:
             stats_.cycles.add(now - before);
             if (received != 0) stats_.busy_cycles.add(now - before);
             before = now;
+            mark_ = now;
             if (received == 0) rte_pause();
         }
     }
@@ -130,6 +136,7 @@ private:
     /// What others have handed over until they finished.
     void empty_inbox(RunScope& scope) {
         const Generation* generation = shared_.generation.load(std::memory_order_acquire);
+        taps_.use(nullptr);
         for (bool last = false; !last;) {
             last = shared_.finished.load(std::memory_order_acquire) >=
                    shared_.started.load(std::memory_order_acquire);
@@ -151,6 +158,8 @@ private:
         for (u32 i = 0; i < received; ++i) rte_prefetch0(rte_pktmbuf_mtod(mbufs[i], void*));
 
         dead_count_ = 0;
+        if (taps_.on()) [[unlikely]]
+            taps_.begin(queue.port);
         u32 count = 0;
         u64 bytes = 0;
         const u64 first = next_index_;
@@ -171,34 +180,69 @@ private:
         queue.stats->bursts.add(1);
 
         t_run.mtu = queue.mtu;
+        if (taps_.on()) [[unlikely]]
+            taps_.received(burst_);
         if (queue.chain)
             queue.chain->judge(burst_, verdicts_, *queue.chain_stats);
         else
             std::fill_n(verdicts_.begin(), burst_.count, u8{kPass});
+        if (taps_.on()) [[unlikely]]
+            taps_.judged(burst_, verdicts_);
         sort(queue, targets);
         send(queue, targets);
-        rte_pktmbuf_free_bulk(dead_.data(), dead_count_);
+        free_dead();
+        if (taps_.on()) [[unlikely]]
+            taps_.settle();
+        const u64 now = rte_rdtsc();
+        queue.stats->cycles.add(now - mark_);
+        mark_ = now;
         return received;
+    }
+
+    void free_dead() {
+        if (taps_.on()) [[unlikely]]
+            for (u32 i = 0; i < dead_count_; ++i) taps_.died(dead_[i], reasons_[i]);
+        rte_pktmbuf_free_bulk(dead_.data(), dead_count_);
+        dead_count_ = 0;
+    }
+
+    /// A capture sees what no program does. Segments are copied one behind the other.
+    [[gnu::noinline]] void tap_unfit(const rte_mbuf& mbuf, Drop reason, const QueuePlan& queue) {
+        if (spare_ == nullptr) spare_ = std::make_unique<u8[]>(kHeadroom + kMaxTapSnaplen);
+        u32 length = 0;
+        for (const rte_mbuf* segment = &mbuf; segment != nullptr; segment = segment->next) {
+            const u32 size = std::min<u32>(segment->data_len, kMaxTapSnaplen - length);
+            std::memcpy(spare_.get() + kHeadroom + length, rte_pktmbuf_mtod(segment, const u8*), size);
+            length += size;
+        }
+        XdpBuff packet{};
+        packet.hard_start = spare_.get();
+        packet.data = packet.data_meta = spare_.get() + kHeadroom;
+        packet.data_end = packet.frame_end = packet.data + length;
+        packet.ingress_ifindex = queue.ifindex;
+        packet.rx_queue = queue.queue;
+        if (length >= 14) std::memcpy(&packet.protocol, packet.data + 12, 2);
+        taps_.unfit(packet, mbuf.pkt_len, static_cast<u8>(reason));
     }
 
     /// A packet that programs can not work on where it is: one in several segments is copied into one. False
     /// if it is among the dead instead.
     [[gnu::noinline]] bool fill_awkward(XdpBuff& packet, rte_mbuf& mbuf, const QueuePlan& queue) {
         const bool fits = mbuf.pkt_len + RTE_PKTMBUF_HEADROOM <= rte_pktmbuf_data_room_size(queue.pool);
-        if (mbuf.nb_segs == 1 || !fits) {
-            bury(mbuf, unfit(mbuf), queue);
-            return false;
-        }
+        if (mbuf.nb_segs == 1 || !fits) return refuse(mbuf, unfit(mbuf), queue);
         rte_mbuf* flat = rte_pktmbuf_alloc(queue.pool);
-        if (flat == nullptr) {
-            bury(mbuf, Drop::no_copy, queue);
-            return false;
-        }
+        if (flat == nullptr) return refuse(mbuf, Drop::no_copy, queue);
         for (const rte_mbuf* segment = &mbuf; segment != nullptr; segment = segment->next)
             std::memcpy(rte_pktmbuf_append(flat, segment->data_len), rte_pktmbuf_mtod(segment, const u8*),
                         segment->data_len);
         forget(mbuf);
         return fill_again(packet, *flat, queue); // in a buffer of our own, always
+    }
+
+    bool refuse(rte_mbuf& mbuf, Drop reason, const QueuePlan& queue) {
+        if (taps_.on()) tap_unfit(mbuf, reason, queue);
+        bury(mbuf, reason, queue);
+        return false;
     }
 
     /// Why fill() failed.
@@ -268,6 +312,8 @@ private:
         const u32 taken = rte_ring_mp_enqueue_burst_elem(shared_.inboxes[worker], parcel.packets.data(),
                                                          sizeof(Handed), parcel.count, nullptr);
         queue.stats->handed.add(taken);
+        if (taps_.on()) [[unlikely]]
+            for (u32 i = 0; i < taken; ++i) taps_.left(parcel.packets[i].mbuf);
         for (u32 i = taken; i < parcel.count; ++i) bury(*parcel.packets[i].mbuf, Drop::cpu_full, queue);
         parcel.count = 0;
     }
@@ -290,7 +336,7 @@ private:
             // The next one may be another port's, and each counts what becomes of its own.
             if (i + 1 == count || handed[i + 1].port != handed[i].port) send(port, targets);
         }
-        rte_pktmbuf_free_bulk(dead_.data(), dead_count_);
+        free_dead();
         return count;
     }
 
@@ -359,16 +405,14 @@ private:
     }
 
     void bury(rte_mbuf& mbuf, Drop reason, const QueuePlan& queue) {
-        forget(mbuf);
+        forget(mbuf, static_cast<u8>(reason));
         queue.stats->drops[static_cast<u32>(reason)].add(1);
     }
 
     /// To be freed; counted already.
-    void forget(rte_mbuf& mbuf) {
-        if (dead_count_ == kBurst) { // copies make a burst longer
-            rte_pktmbuf_free_bulk(dead_.data(), dead_count_);
-            dead_count_ = 0;
-        }
+    void forget(rte_mbuf& mbuf, u8 reason = TapRecord::kNone) {
+        if (dead_count_ == kBurst) free_dead(); // copies make a burst longer
+        reasons_[dead_count_] = reason;
         dead_[dead_count_++] = &mbuf;
     }
 
@@ -392,6 +436,8 @@ private:
             outbox.bytes -= outbox.packets[k]->pkt_len;
             bury(*outbox.packets[k], Drop::tx_full, queue);
         }
+        if (taps_.on()) [[unlikely]]
+            for (u32 k = 0; k < sent; ++k) taps_.left(outbox.packets[k]);
         queue.stats->forwarded.add(sent);
         target.stats->packets.add(sent);
         target.stats->bytes.add(outbox.bytes);
@@ -403,10 +449,14 @@ private:
     u32 number_;
     WorkerStats& stats_;
     u64 next_index_ = 0;
+    u64 mark_ = 0; ///< timestamp counter, at the end of the last burst or round
     Burst burst_;
     Verdicts verdicts_{};
     u32 dead_count_ = 0;
     std::array<rte_mbuf*, kBurst> dead_{};
+    std::array<u8, kBurst> reasons_{}; ///< of the dead: enum class Drop
+    WorkerTaps taps_;
+    std::unique_ptr<u8[]> spare_; ///< for what captures see of packets in segments
     std::array<Outbox, RTE_MAX_ETHPORTS> outboxes_{};
     rte_ring* inbox_;
     std::vector<Parcel> outgoing_; ///< by worker

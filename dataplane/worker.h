@@ -17,6 +17,8 @@ struct rte_ring;
 /// Workers: one per core, each in an endless loop over the queues that its generation gives it.
 namespace xdplane {
 
+struct TapSet;
+
 /// Why a received packet was freed rather than sent. A row each in kDropReasons.
 enum class Drop : u8 {
     verdict,
@@ -72,6 +74,7 @@ struct alignas(kCacheLine) QueueStats {
     Counter rx_packets;
     Counter rx_bytes;
     Counter bursts;    ///< receive calls that brought something
+    Counter cycles;    ///< of the timestamp counter, in those, from receiving to sending
     Counter forwarded; ///< sent, on any port
     Counter copies;    ///< made by BPF_F_BROADCAST, or tried to
     Counter handed;    ///< to the worker of a cpumap's CPU, which counts what becomes of them
@@ -122,9 +125,11 @@ struct Handed {
 /// Packets that an inbox holds.
 inline constexpr u32 kInboxSize = 4096;
 
-/// What all workers share. `generation` is written by the control thread, read by workers once per round.
+/// What all workers share. `generation` and `taps` are written by the control thread, read by workers once
+/// per round.
 struct WorkerShared {
     alignas(kCacheLine) std::atomic<const Generation*> generation{nullptr};
+    std::atomic<const TapSet*> taps{nullptr}; ///< null: no capture is on
     alignas(kCacheLine) std::atomic<bool> stop{false};
     std::atomic<u32> started{0};    ///< workers; written by the control thread before it says stop
     std::atomic<u32> finished{0};   ///< workers that will not hand over packets any more

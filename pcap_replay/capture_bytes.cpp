@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <cstring>
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -12,11 +13,15 @@
 namespace xdplane {
 namespace {
 
+/// Of a mapping: brought in at a time, and left in the page table behind what is read.
+constexpr u64 kStep = 2U << 20;
+constexpr u64 kBehind = 64U << 20;
+
 std::unexpected<Error> system_error() { return fail(errno, "{}", std::strerror(errno)); }
 
 } // namespace
 
-Result<CaptureBytes> CaptureBytes::open(const std::string& path) {
+Result<CaptureBytes> CaptureBytes::open(const std::string& path, const MapPolicy& policy) {
     CaptureBytes bytes;
     const int fd = path == "-" ? ::dup(STDIN_FILENO) : ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
     if (fd < 0) return system_error();
@@ -29,19 +34,34 @@ Result<CaptureBytes> CaptureBytes::open(const std::string& path) {
     if (S_ISREG(status.st_mode) && path != "-") {
         bytes.size_ = static_cast<u64>(status.st_size);
         (void)::posix_fadvise(fd, 0, 0, POSIX_FADV_SEQUENTIAL);
+        if (bytes.size_ >= policy.from) bytes.try_map(policy);
     }
     return bytes;
 }
 
+void CaptureBytes::try_map(const MapPolicy& policy) {
+    auto map = MappedFile::map(fd_.get(), size_);
+    if (map == nullptr) return;
+    const u64 first = std::min(size_, kStep);
+    const auto begin = std::chrono::steady_clock::now();
+    if (map->populate(0, first) != 0) return;
+    const auto took =
+        std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now() - begin);
+    if (static_cast<u64>(took.count()) > (first / 4096 + 1) * policy.most_ns_per_page) return;
+    map_ = std::move(map);
+    base_ = map_->data();
+    end_ = first;
+}
+
 void CaptureBytes::keep(std::size_t most) {
-    if (size_ > most || size_ <= window_) return;
+    if (map_ != nullptr || size_ > most || size_ <= window_) return;
     window_ = static_cast<std::size_t>(size_);
     buffer_.resize(window_);
     base_ = buffer_.data();
 }
 
 void CaptureBytes::exchange(std::vector<u8>& buffer) {
-    if (kept()) return;
+    if (map_ != nullptr || kept()) return;
     const std::size_t ahead = end_ - begin_;
     if (buffer.size() < std::max(window_, ahead)) buffer.resize(std::max(window_, ahead));
     if (ahead != 0) std::memcpy(buffer.data(), base_ + begin_, ahead);
@@ -54,6 +74,7 @@ void CaptureBytes::exchange(std::vector<u8>& buffer) {
 
 bool CaptureBytes::rewind() {
     if (!rewindable()) return false;
+    released_ = 0;
     if (dropped_ != 0) {
         if (::lseek(fd_.get(), 0, SEEK_SET) != 0) return false;
         end_ = 0;
@@ -64,7 +85,26 @@ bool CaptureBytes::rewind() {
     return true;
 }
 
+/// Of a mapping: the next pages.
+const u8* CaptureBytes::bring(std::size_t size) {
+    while (end_ - begin_ < size && !eof_) {
+        const u64 step = std::min(size_ - end_, std::max(kStep, u64{size}));
+        // Where pages are gone already, all that is shown is what was there; a failing disk is like a shorter
+        // file.
+        if (step == 0 || map_->cut() || map_->populate(end_, step) != 0)
+            eof_ = true;
+        else
+            end_ += step;
+    }
+    if (begin_ > released_ + 2 * kBehind) {
+        map_->release(released_, begin_ - kBehind - released_);
+        released_ = begin_ - kBehind;
+    }
+    return end_ - begin_ >= size ? base_ + begin_ : nullptr;
+}
+
 const u8* CaptureBytes::refill(std::size_t size) {
+    if (map_ != nullptr) return bring(size);
     if (begin_ != 0 && !kept()) {
         std::memmove(buffer_.data(), buffer_.data() + begin_, end_ - begin_);
         dropped_ += begin_;

@@ -52,14 +52,14 @@ void CaptureReader::set_cut(std::string_view what, u64 expected) {
         return; // a signal asked to stop: the end, and no damage
     else if (code != 0)
         error_ = Error{code, fmt::format("packet {}: {}", packets_, std::strerror(code))};
-    else if (bytes_.shrunk())
+    else if (bytes_.shrunk() || bytes_.cut())
         set_error("the file became shorter while it was read");
     else
         set_error(fmt::format("{} is cut: {} of {} bytes are there", what, bytes_.left(), expected));
 }
 
-Result<std::unique_ptr<CaptureReader>> CaptureReader::open(const std::string& path) {
-    auto bytes = CaptureBytes::open(path);
+Result<std::unique_ptr<CaptureReader>> CaptureReader::open(const std::string& path, const MapPolicy& policy) {
+    auto bytes = CaptureBytes::open(path, policy);
     if (!bytes) return fail(bytes.error());
     std::unique_ptr<CaptureReader> reader(new CaptureReader(std::move(*bytes)));
     if (auto read = reader->read_header(); !read) return fail(read.error());

@@ -30,7 +30,7 @@ struct CaptureFormat {
 class CaptureReader {
 public:
     /// "-" is standard input. Errors are without the path.
-    static Result<std::unique_ptr<CaptureReader>> open(const std::string& path);
+    static Result<std::unique_ptr<CaptureReader>> open(const std::string& path, const MapPolicy& policy = {});
 
     /// False at the end, and at damage: then error() holds the reason. The packet is valid until the next
     /// call that reads.
@@ -50,6 +50,8 @@ public:
     void keep(std::size_t most) { bytes_.keep(most); }
     /// Reads on in another buffer, and leaves the one with the packets given so far in its place.
     void exchange(std::vector<u8>& buffer) { bytes_.exchange(buffer); }
+    /// Bytes of packets that were given may have been zeros: the file was cut under a mapping.
+    [[nodiscard]] bool cut() const { return bytes_.cut(); }
     /// Packets delivered since the start or the last rewind.
     [[nodiscard]] u64 packets() const { return packets_; }
     /// For progress: bytes consumed, and in all (0: unknown).
@@ -59,6 +61,9 @@ public:
     Result<> rewind();
 
 private:
+    /// Bytes ahead of the packet in hand.
+    static constexpr std::size_t kPrefetch = 2048;
+
     /// An interface description of pcapng.
     struct Interface {
         u32 link_type;
@@ -117,11 +122,16 @@ u32 CaptureReader::pcap_burst(u32 most, Take&& take) {
         const PcapRecords records = records_;
         const u8* at = bytes_.front();
         std::size_t left = bytes_.left();
+        const bool mapped = bytes_.mapped();
         for (bool more = true; more && count < most;) {
             CapturedPacket packet;
             __builtin_prefetch(at + 512);
             const std::size_t length = records.read(at, left, packet);
             if (length == 0) break;
+            // What lies in no cache is asked for line by line: where the next headers are is not known yet.
+            if (mapped)
+                for (std::size_t line = 0; line < length; line += 64)
+                    __builtin_prefetch(at + kPrefetch + line);
             at += length;
             left -= length;
             ++count;
@@ -129,6 +139,10 @@ u32 CaptureReader::pcap_burst(u32 most, Take&& take) {
         }
         bytes_.skip(bytes_.left() - left);
     } while (count == 0 && bring_record());
+    if (bytes_.cut()) [[unlikely]] {
+        set_cut("the file", bytes_.size());
+        return 0;
+    }
     packets_ += count;
     return count;
 }
@@ -151,6 +165,11 @@ u32 CaptureReader::pcapng_burst(u32 most, Take&& take) {
         more = take(packet);
     }
     bytes_.skip(bytes_.left() - left);
+    if (bytes_.cut()) [[unlikely]] {
+        --packets_; // next_pcapng() has counted one
+        set_cut("the file", bytes_.size());
+        return 0;
+    }
     packets_ += count - 1;
     return count;
 }

@@ -30,7 +30,7 @@ public:
                 placer.place(packet, ordinal, count, packets[count]);
                 ++count;
             });
-        if (count == 0) return false;
+        if (burst_->count == 0) return false;
         chain_.judge(*burst_, verdicts_, stats_);
         if (!outputs_.idle()) write();
         return true;

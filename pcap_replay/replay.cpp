@@ -35,10 +35,10 @@ ReplaySummary summarize(const Chain& chain, const std::deque<ChainStats>& worker
 
 } // namespace
 
-Result<std::vector<ReplayInput>> open_inputs(const std::vector<std::string>& paths) {
+Result<std::vector<ReplayInput>> open_inputs(const std::vector<std::string>& paths, const MapPolicy& policy) {
     std::vector<ReplayInput> inputs;
     for (const std::string& path : paths) {
-        auto reader = CaptureReader::open(path);
+        auto reader = CaptureReader::open(path, policy);
         if (!reader) return fail(reader.error(), path);
         inputs.push_back({path, std::move(*reader)});
     }
@@ -69,6 +69,11 @@ Result<ReplaySummary> replay(const Chain& chain, std::vector<ReplayInput>& input
     summary.seconds = reporter.seconds();
     summary.interrupted = source.interrupted();
     summary.damage = source.damage();
+    // Bytes may be gone after the reader has given them away.
+    for (const ReplayInput& input : inputs)
+        if (!summary.damage && input.reader->cut())
+            summary.damage =
+                Error{EINVAL, fmt::format("{}: the file became shorter while it was read", input.path)};
     return summary;
 }
 

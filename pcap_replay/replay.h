@@ -24,7 +24,8 @@ struct ReplayInput {
     std::unique_ptr<CaptureReader> reader;
 };
 /// Opens all of them; the error names the file.
-[[nodiscard]] Result<std::vector<ReplayInput>> open_inputs(const std::vector<std::string>& paths);
+[[nodiscard]] Result<std::vector<ReplayInput>> open_inputs(const std::vector<std::string>& paths,
+                                                           const MapPolicy& policy = {});
 
 struct ReplayProgress {
     u64 packets = 0;

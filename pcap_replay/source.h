@@ -39,18 +39,20 @@ public:
             u64 index = first;
             std::optional<u32> refused;
             // One function with the loop of the reader, so that a packet never lies in memory in between.
-            inputs_[input_].reader->next_burst(most, [&] [[gnu::always_inline]] (CapturedPacket packet) {
-                if (packet.link_type != link_type) [[unlikely]] {
-                    refused = packet.link_type;
-                    return false;
-                }
-                if (measuring) measure(packet.timestamp_ns);
-                packet.timestamp_ns += shift;
-                if (!as_written) packet.record = nullptr;
-                take(packet, Ordinal{index, ifindex});
-                ++index;
-                return true;
-            });
+            const u32 given =
+                inputs_[input_].reader->next_burst(most, [&] [[gnu::always_inline]] (CapturedPacket packet) {
+                    if (packet.link_type != link_type) [[unlikely]] {
+                        refused = packet.link_type;
+                        return false;
+                    }
+                    if (measuring) measure(packet.timestamp_ns);
+                    packet.timestamp_ns += shift;
+                    if (!as_written) packet.record = nullptr;
+                    take(packet, Ordinal{index, ifindex});
+                    ++index;
+                    return true;
+                });
+            if (given == 0) index = first; // what it gave was no packet after all
             index_ = index;
             if (refused) refuse(*refused);
             if (index != first) return static_cast<u32>(index - first);

@@ -61,9 +61,11 @@ def manual(program, version, top, helps):
     page.append("xdplane \\- packet filtering with BPF programs in user space\n.SH SYNOPSIS\n")
     for name in helps:
         usage = helps[name].splitlines()[0].removeprefix("usage: ")
-        page.append(f".PP\n.B {escape(usage.split(' ', 2)[0])} {escape(name)}\n{escape(usage.split(' ', 2)[-1])}\n")
+        page.append(f".PP\n.B xdplane {escape(name)}\n{escape(usage.removeprefix(f'xdplane {name} '))}\n")
     page.append(f".SH DESCRIPTION\n{escape(intro)}\n.SH COMMANDS\n")
     summaries = {name: summary for name, _, summary in commands_in(top)}
+    for name, text in helps.items():
+        summaries.update({f"{name} {sub}": summary for sub, _, summary in commands_in(text)})
     for name, text in helps.items():
         page.append(f".SS xdplane {escape(name)}\n{escape(summaries[name][0].upper() + summaries[name][1:])}.\n")
         before, _, rest = text.partition("\nOptions:\n")
@@ -88,7 +90,7 @@ _xdplane() {{
     if [[ $COMP_CWORD == 1 ]]; then
         words='{commands} --help --version'
     else
-        case $command in
+{subcommands}        case $command in
 {cases}        *) return ;;
         esac
         [[ $word == -* ]] || words=${{words##*|}}
@@ -104,11 +106,28 @@ complete -o default -F _xdplane xdplane
 
 def completion(top, helps):
     cases = []
+    subcommands = []
     for name, text in helps.items():
         options = " ".join("--" + row[1] for row in options_in(text))
         own = " ".join(row[0] for row in commands_in(text))
-        cases.append(f"        {name}) words='{options}|{own}' ;;\n")
-    return COMPLETION.format(commands=" ".join(row[0] for row in commands_in(top)), cases="".join(cases))
+        cases.append(f"        '{name}') words='{options}|{own}' ;;\n")
+        if " " in name:
+            command, sub = name.split()
+            subcommands.append(f"        [[ $command == {command} && \" ${{COMP_WORDS[*]}} \" == *' {sub} '* ]] && "
+                               f"command='{name}'\n")
+    return COMPLETION.format(commands=" ".join(row[0] for row in commands_in(top)), cases="".join(cases),
+                             subcommands="".join(subcommands))
+
+
+def all_helps(program, top):
+    """--help of every command, and of those among a command's own that have one."""
+    helps = {}
+    for name, _, _ in commands_in(top):
+        helps[name] = ask(program, name, "--help")
+        for sub, _, summary in commands_in(helps[name]):
+            if f"`xdplane {name} {sub} --help`" in summary:
+                helps[f"{name} {sub}"] = ask(program, name, sub, "--help")
+    return helps
 
 
 def main():
@@ -117,7 +136,7 @@ def main():
     program, man_file, completion_file = sys.argv[1:]
     top = ask(program, "--help")
     version = ask(program, "--version").split()[1]
-    helps = {name: ask(program, name, "--help") for name, _, _ in commands_in(top)}
+    helps = all_helps(program, top)
     with open(man_file, "w", encoding="utf-8") as file:
         file.write(manual(program, version, top, helps))
     with open(completion_file, "w", encoding="utf-8") as file:

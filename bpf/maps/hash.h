@@ -14,8 +14,8 @@
 namespace xdplane {
 
 /// BPF_MAP_TYPE_HASH, PERCPU_HASH, LRU_HASH and LRU_PERCPU_HASH (Documentation/bpf/map_hash.rst): chains of
-/// preallocated elements behind a table of 2^k buckets, k the least with 2^k >= max_entries. HASH_OF_MAPS is
-/// built on it (map_of_maps.h).
+/// preallocated elements behind a table of 2^k buckets, four to eight times as many as max_entries; where
+/// that would be more than 16 MB, half of it. HASH_OF_MAPS is built on it (map_of_maps.h).
 ///
 /// Readers take no lock. A writer takes the lock of the bucket's stripe, and publishes an element by one
 /// release store. An update of a key that exists puts a new element in the old one's place, so a value that a
@@ -33,7 +33,7 @@ namespace xdplane {
 /// Memory, committed as it is touched (so BPF_F_NO_PREALLOC changes only the limit at creation: it may ask
 /// for more than the machine has): per bucket 4 bytes; per element 8 bytes, the key and the value rounded up
 /// to 8 each, the sum rounded up to 16, 32, 64 or a multiple of 64, so that no element of up to 64 bytes lies
-/// on two cache lines; 4 bytes per element that was ever deleted. A 16-byte key and 8-byte value: 32 + 4..8
+/// on two cache lines; 4 bytes per element that was ever deleted. A 16-byte key and 8-byte value: 32 + 8..32
 /// bytes. Per-CPU values lie apart: round_up(value_size, 8) bytes per element and CPU. LRU kinds: 8 bytes
 /// more per element, in front of it and counted in the rounding, and 16 per entry for its node.
 class HashMap : public Map {

@@ -10,6 +10,7 @@
 #include "bpf/isa/insn.h"
 #include "bpf/maps/map.h"
 #include "bpf/prog/program_type.h"
+#include "bpf/prog/run_stats.h"
 #include "bpf/run/entry.h"
 #include "bpf/run/run_context.h"
 
@@ -61,6 +62,7 @@ public:
     }
 
     u32 id = 0; ///< of *_GET_NEXT_ID; set once by syscall/
+    mutable RunStats run_stats;
 
 private:
     Parts parts_;

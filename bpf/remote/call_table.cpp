@@ -85,6 +85,7 @@ constexpr RemoteCall kCalls[] = {
     {BPF_LINK_DETACH, {AT(link_detach.link_fd)}, {}},
     {BPF_LINK_GET_NEXT_ID, {}, {}},
     {BPF_LINK_GET_FD_BY_ID, {}, {}, true},
+    {BPF_ENABLE_STATS, {}, {}, true},
     {kGetShape, {offsetof(ShapeCall, fd)}, {}},
     {kGetMemory, {offsetof(MemoryCall, fd)}, {}},
     {kGetFdinfo, {offsetof(FdinfoCall, fd)}, kFdinfo},

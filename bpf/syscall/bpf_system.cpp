@@ -63,6 +63,7 @@ constexpr std::array kCommands = {
     Command{BPF_LINK_GET_FD_BY_ID, "link_get_fd_by_id", link_get_fd_by_id, XDPLANE_UP_TO(link_id)},
     Command{BPF_LINK_GET_NEXT_ID, "link_get_next_id", link_get_next_id, XDPLANE_UP_TO(next_id)},
     Command{BPF_LINK_DETACH, "link_detach", link_detach, XDPLANE_UP_TO(link_detach.link_fd)},
+    Command{BPF_ENABLE_STATS, "enable_stats", enable_stats, XDPLANE_UP_TO(enable_stats.type)},
     Command{BPF_PROG_BIND_MAP, "prog_bind_map", prog_bind_map, XDPLANE_UP_TO(prog_bind_map.flags)},
 };
 #undef XDPLANE_UP_TO

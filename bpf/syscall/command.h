@@ -63,6 +63,8 @@ long link_detach(Call&);
 long prog_attach(Call&);
 long prog_detach(Call&);
 long prog_query(Call&);
+// enable_stats.cpp
+long enable_stats(Call&);
 // info.cpp
 long obj_get_info_by_fd(Call&);
 long prog_get_next_id(Call&);

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <vector>
 
+#include "bpf/base/ticks.h"
 #include "bpf/syscall/command.h"
 
 namespace xdplane {
@@ -159,8 +160,10 @@ long program_info(const Call& call, const std::shared_ptr<const Program>& progra
     info.ifindex = 0;
     info.netns_dev = 0;
     info.netns_ino = 0;
-    info.run_time_ns = 0;
-    info.run_cnt = 0;
+    info.run_cnt = program->run_stats.runs.load(std::memory_order_relaxed);
+    info.run_time_ns =
+        static_cast<u64>(static_cast<double>(program->run_stats.ticks.load(std::memory_order_relaxed)) * 1e9 /
+                         ticks_per_second());
     info.recursion_misses = 0;
     info.attach_btf_obj_id = 0;
     info.attach_btf_id = 0;

@@ -40,7 +40,8 @@ const char* file_name(const ObjectRef& object) {
     case 1: return "bpf-map";
     case 2: return "bpf-prog";
     case 4: return "perf_event";
-    case 5: return "bpf-link";
+    case 5: return "bpf-stats";
+    case 6: return "bpf-link";
     default: return "bpf-btf";
     }
 }

@@ -14,13 +14,15 @@
 #include "bpf/maps/map.h"
 #include "bpf/maps/perf_event.h"
 #include "bpf/prog/program.h"
+#include "bpf/prog/run_stats.h"
 #include "bpf/syscall/xdp_hooks.h"
 
 namespace xdplane {
 
 /// A reference to any object of bpf(2).
 using ObjectRef = std::variant<std::monostate, std::shared_ptr<Map>, std::shared_ptr<const Program>,
-                               std::shared_ptr<const Btf>, std::shared_ptr<PerfEvent>, std::shared_ptr<Link>>;
+                               std::shared_ptr<const Btf>, std::shared_ptr<PerfEvent>,
+                               std::shared_ptr<RunStatsSwitch>, std::shared_ptr<Link>>;
 
 /// Objects by fd and by id.
 ///

@@ -10,6 +10,7 @@
 #include <sched.h>
 
 #include "bpf/base/reclaimer.h"
+#include "bpf/base/ticks.h"
 #include "bpf/syscall/command.h"
 #include "bpf/syscall/test_context.h"
 
@@ -62,6 +63,7 @@ Result<> TestRun::run(const Program& program, XdpBuff& packet) {
     t_run.mtu = loopback_mtu;
     repeat = std::max(repeat, 1U);
     const auto start = std::chrono::steady_clock::now();
+    const u64 ticks = cpu_ticks();
     for (u32 i = 0; i < repeat; ++i) {
         retval = program.run(packet);
         if (t_limit.count() != 0 && i % kRunsPerLook == 0 &&
@@ -69,6 +71,7 @@ Result<> TestRun::run(const Program& program, XdpBuff& packet) {
             return fail(EINTR, "test run takes more than {} s",
                         std::chrono::duration<double>(t_limit).count());
     }
+    if (RunStatsSwitch::on()) program.run_stats.add(repeat, cpu_ticks() - ticks);
     const auto spent =
         std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now() - start);
     duration_ns = static_cast<u32>(std::min<u64>(static_cast<u64>(spent.count()) / repeat, ~u32{0}));

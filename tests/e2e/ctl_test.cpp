@@ -137,6 +137,44 @@ TEST_F(Ctl, EveryCommandHasTextAndJson) {
     EXPECT_EQ(st.st_mode & 0777, 0600U);
 }
 
+TEST_F(Ctl, WhatPacketsCostAddsUp) {
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(60);
+    json stats;
+    do {
+        stats = result("stats");
+    } while (stats["chains"][0]["timed_packets"] == 0 && std::chrono::steady_clock::now() < deadline);
+    const json& chain = stats["chains"][0];
+    EXPECT_GT(chain["timed_packets"], 0);
+    EXPECT_GT(chain["ns_per_packet"], 0);
+    EXPECT_GT(stats["tsc_hz"], 1e6);
+    // Stopped, the books are exact.
+    run_->signal(SIGTERM);
+    const Finished done = run_->wait(std::chrono::seconds(60));
+    run_.reset();
+    ASSERT_EQ(done.status, 0) << done.err;
+    stats = json::parse(done.out);
+    const json& port = stats["ports"][0];
+    const json& queue = port["queues"][0];
+    const json& worker = stats["worker_reports"][0];
+    const json& last = stats["chains"][0];
+    EXPECT_EQ(queue["rx_packets"], port["rx_packets"]);
+    EXPECT_EQ(queue["rx_bytes"], port["rx_bytes"]);
+    EXPECT_EQ(queue["rx_packets"], last["packets"]);
+    EXPECT_EQ(queue["bursts"], last["bursts"]);
+    EXPECT_EQ(queue["bursts"], worker["bursts"]);
+    EXPECT_EQ(queue["polls"], worker["rounds"]);
+    EXPECT_LE(queue["bursts"], queue["polls"]);
+    EXPECT_LE(queue["cycles"], worker["cycles"]);
+    EXPECT_GT(queue["busy"], 0);
+    EXPECT_LE(queue["busy"], 1);
+    EXPECT_EQ(last["stages"][0]["packets"], last["packets"]);
+    EXPECT_EQ(last["stages"][0]["bursts"], last["bursts"]);
+    EXPECT_LE(last["timed_packets"], last["packets"]);
+    EXPECT_LE(last["stages"][0]["timed_cycles"], last["timed_cycles"]);
+    EXPECT_LT(last["timed_cycles"], queue["cycles"]);
+    EXPECT_LE(queue["packets_per_burst"], 64);
+}
+
 TEST_F(Ctl, ReloadAndRollBack) {
     EXPECT_EQ(ctl({"rollback"}).status, 1);
     config("drop");
@@ -212,7 +250,9 @@ TEST_F(Ctl, WrongWordsAreUsageErrors) {
                                                   {"map", "a", "b"},
                                                   {"load"},
                                                   {"load", "a"},
-                                                  {"load", "a", "b", "c"}}) {
+                                                  {"load", "a", "b", "c"},
+                                                  {"capture"},
+                                                  {"--json", "capture", "-w", "-"}}) {
         const Finished done = ctl(words);
         EXPECT_EQ(done.status, 2);
         EXPECT_EQ(done.out, "");
@@ -244,10 +284,30 @@ TEST_F(Ctl, ASocketThatNobodyListensOnIsTakenOver) {
 TEST_F(Ctl, NonsenseIsAnsweredAndHarmsNobody) {
     Client client(path_);
     ASSERT_TRUE(client.connected());
-    for (const std::string line :
-         {"", "nonsense", "[]", "{}", "{\"command\": 7}", "{\"command\": \"frob\"}", "{\"command\": \"map\"}",
-          "{\"command\": \"map\", \"map\": 7}", "{\"command\": \"status\", \"text\": \"yes\"", "\x80\xff\xfe",
-          "{\"command\": \"\xff\"}"}) {
+    for (const std::string line : {"",
+                                   "nonsense",
+                                   "[]",
+                                   "{}",
+                                   "{\"command\": 7}",
+                                   "{\"command\": \"frob\"}",
+                                   "{\"command\": \"map\"}",
+                                   "{\"command\": \"map\", \"map\": 7}",
+                                   "{\"command\": \"capture\", \"ports\": 7}",
+                                   "{\"command\": \"capture\", \"ports\": [7]}",
+                                   "{\"command\": \"capture\", \"ports\": [\"x\"]}",
+                                   "{\"command\": \"capture\", \"verdicts\": [\"x\"]}",
+                                   "{\"command\": \"capture\", \"at\": 7}",
+                                   "{\"command\": \"capture\", \"snaplen\": -1}",
+                                   "{\"command\": \"capture\", \"snaplen\": 65536}",
+                                   "{\"command\": \"capture\", \"filter\": 7}",
+                                   "{\"command\": \"capture\", \"filter\": \"x\"}",
+                                   "{\"command\": \"capture\", \"filter\": \"\"}",
+                                   "{\"command\": \"capture\", \"filter\": \"zzzzzzzzzzzzzzzz\"}",
+                                   "{\"command\": \"capture\", \"filter\": \"0005000000000009\"}",
+                                   "{\"command\": \"capture\", \"filter\": \"ffffffffffffffff\"}",
+                                   "{\"command\": \"status\", \"text\": \"yes\"",
+                                   "\x80\xff\xfe",
+                                   "{\"command\": \"\xff\"}"}) {
         const json reply = json::parse(client.ask(line), nullptr, false);
         ASSERT_TRUE(reply.is_object()) << line;
         EXPECT_EQ(reply["ok"], false) << line;

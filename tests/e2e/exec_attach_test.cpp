@@ -300,7 +300,7 @@ protected:
             path_);
         run_ = std::make_unique<Process>(net_->in(
             "middle", {kProgram, "run", "--config", scratch_.file("run.toml"), "--json", "--", "--no-huge"}));
-        ASSERT_TRUE(run_->says("xdplane: running", 60s)) << run_->said();
+        ASSERT_TRUE(run_->says("running, ", 60s)) << run_->said();
     }
     [[nodiscard]] bool answers() const {
         return eventually([&] { return net_->ping("10.9.0.2", 1, 1); });

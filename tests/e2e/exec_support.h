@@ -89,7 +89,7 @@ protected:
             << fmt::format("[control]\nsocket = \"{}\"\n{}", path_, ports_and_chains());
         run_ = std::make_unique<Process>(
             Strings{kProgram, "run", "--config", scratch_.file("run.toml"), "--json", "--", "--no-huge"});
-        ASSERT_TRUE(run_->says("xdplane: running", 60s));
+        ASSERT_TRUE(run_->says("running, ", 60s));
     }
     void TearDown() override {
         if (!run_) return;

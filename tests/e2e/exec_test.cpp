@@ -150,6 +150,45 @@ TEST_F(Exec, StockLibbpfLoadsAndMaps) {
     EXPECT_EQ(theirs.out, "0 wrong\n") << theirs.err;
 }
 
+/// What bpftool shows of a program's runs is counted for as long as somebody has BPF_ENABLE_STATS.
+TEST_F(Exec, RunStatisticsAreCountedWhileSomebodyWantsThem) {
+    const auto run = [&](const std::string& times) {
+        std::ofstream(scratch_.file("packet")) << std::string(64, 'x');
+        const Finished done =
+            tool({"prog", "run", "name", "pass", "data_in", scratch_.file("packet"), "repeat", times});
+        EXPECT_EQ(done.status, 0) << done.err;
+    };
+    const auto runs = [&] {
+        const json shown = tool_json({"prog", "show", "name", "pass"});
+        return shown.value("run_cnt", u64{0});
+    };
+    run("100");
+    EXPECT_EQ(runs(), 0U);
+    {
+        Process client(
+            {kProgram, "exec", "--control", path_, "--", build_path("tests/e2e/stock_loader"), "--stats"});
+        ASSERT_TRUE(client.says("on\n", 60s)) << client.said();
+        run("1000");
+        EXPECT_EQ(runs(), 1000U);
+        const Finished text = tool({"prog", "show", "name", "pass"});
+        EXPECT_NE(text.out.find("run_cnt 1000"), std::string::npos) << text.out;
+        EXPECT_NE(text.out.find("run_time_ns "), std::string::npos) << text.out;
+        client.signal(SIGKILL);
+        (void)client.wait(60s);
+    }
+    // The data plane hears of it in a moment.
+    const auto deadline = std::chrono::steady_clock::now() + 60s;
+    u64 before = 0;
+    u64 after = 1;
+    while (before != after && std::chrono::steady_clock::now() < deadline) {
+        before = runs();
+        run("10");
+        after = runs();
+    }
+    EXPECT_EQ(before, after);
+    EXPECT_GE(after, 1000U);
+}
+
 /// The tests of ring buffers, redirects and pins that run on the kernel too, with the system's libbpf. Perf
 /// events are the kernel's.
 TEST_F(Exec, RingBuffersAndPinsAreLinuxs) {

@@ -208,6 +208,37 @@ TEST(InlineQueues, WorkersAreSharedOutToGroups) {
     }
 }
 
+InlinePort read_by(InlinePort port, const std::vector<u32>& workers) {
+    port = with_queues(std::move(port), static_cast<u32>(workers.size()));
+    port.spec.queue_workers = workers;
+    return port;
+}
+
+TEST(InlineQueues, AreReadByWhomTheConfigurationSays) {
+    auto plane = open_ports({read_by(port("a", "net_null_a", "b"), {1, 1, 0}),
+                             read_by(port("b", "net_null_b", "a"), {1}), port("c", "net_null_c", "c")},
+                            2);
+    ASSERT_TRUE(plane);
+    EXPECT_EQ(plane->workers(), 2U);
+    const auto reports = run(*plane, [](const auto& now) {
+        return std::ranges::all_of(now, [](const PortReport& port) {
+            return std::ranges::all_of(port.queues,
+                                       [](const QueueReport& one) { return one.rx_packets > 0; });
+        });
+    });
+    ASSERT_EQ(reports[0].queues.size(), 3U);
+    EXPECT_EQ(reports[0].queues[0].worker, 1U);
+    EXPECT_EQ(reports[0].queues[1].worker, 1U);
+    EXPECT_EQ(reports[0].queues[2].worker, 0U);
+    EXPECT_EQ(reports[1].queues[0].worker, 1U);
+    EXPECT_EQ(sum_of_queues(reports[0]), reports[0].rx_packets);
+    plane.reset();
+    // All workers that were asked for run: a cpumap may name them.
+    plane = open_ports({read_by(port("a", "net_null_a", "a"), {0})}, 2);
+    ASSERT_TRUE(plane);
+    EXPECT_EQ(plane->workers(), 2U);
+}
+
 std::string error_of(InlinePort port) {
     const auto plane = Inline::open({std::move(port)}, 1);
     return plane ? "opened" : plane.error().message;
@@ -221,6 +252,11 @@ TEST(InlineQueues, ErrorsSayHowManyThereAre) {
               "port a: rx_queues = 2, and the device has 1");
     EXPECT_EQ(error_of(with_queues(port("a", "net_pcap_a" + file + file), 1)),
               "port a: rx_queues = 1, and the device fills all of its 2");
+    EXPECT_EQ(error_of(read_by(port("a", "net_null_a"), {0, 1})),
+              "port a: there is no worker 1 for its queue: workers = 1, counted from 0");
+    InlinePort unequal = read_by(port("a", "net_null_a"), {0, 0});
+    unequal.spec.rx_queues = 0;
+    EXPECT_EQ(error_of(unequal), "port a: workers for 2 queues of 0");
     EXPECT_EQ(error_of(with_queues(port("a", "net_null_a"), 257)),
               "port a: 257 receive queues are more than 256");
 }

@@ -22,7 +22,9 @@ public:
     Namespaces(const Namespaces&) = delete;
     Namespaces& operator=(const Namespaces&) = delete;
 
-    /// A command line that runs in a namespace: "left", "middle", "right".
+    /// As `ip netns` calls it: of "left", "middle", "right".
+    [[nodiscard]] std::string name(const std::string& where) const { return prefix_ + where; }
+    /// A command line that runs in one of them.
     [[nodiscard]] std::vector<std::string> in(const std::string& where,
                                               std::vector<std::string> command) const;
     [[nodiscard]] Finished run(const std::string& where, const std::vector<std::string>& command) const {

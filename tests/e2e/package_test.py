@@ -72,6 +72,12 @@ class Completion(unittest.TestCase):
         for command in commands():
             self.assertEqual(set(self.complete("xdplane", command, "--")), {"--" + o for o in options(command)})
 
+    def test_a_command_of_a_command(self):
+        shown = set(self.complete("xdplane", "ctl", "capture", "--"))
+        self.assertLessEqual({"--verdict", "--write", "--filter"}, shown)
+        self.assertNotIn("--verdict", self.complete("xdplane", "ctl", "--"))
+        self.assertIn(".SS xdplane ctl capture\n", read(BUILD, "scripts", "xdplane.1"))
+
     def test_words_and_files(self):
         self.assertEqual(self.complete("xdplane", "ctl", "ro"), ["rollback"])
         self.assertIn("load", self.complete("xdplane", "ctl", ""))

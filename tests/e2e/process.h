@@ -28,6 +28,7 @@ public:
     Process& operator=(const Process&) = delete;
 
     void signal(int number) const;
+    [[nodiscard]] int pid() const { return pid_; } ///< -1 once it has ended
     /// True once `text` is in its stderr; false if it ends, or time runs out, first.
     [[nodiscard]] bool says(const std::string& text, Timeout timeout = std::chrono::seconds(20));
     /// What is in its stderr by now.

@@ -3,15 +3,9 @@
 // `xdplane run` on what the kernel's interfaces can do beyond one queue of ordinary packets.
 #include "tests/e2e/run_support.h"
 
-#include <cstring>
-#include <linux/bpf.h>
 #include <sched.h>
-#include <sys/socket.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
-#include "bpf/base/unique_fd.h"
-#include "tests/support/places.h"
+#include "tests/support/af_xdp.h"
 
 namespace xdplane {
 namespace {
@@ -81,18 +75,6 @@ TEST_F(RunPorts, JumboFrames) {
         EXPECT_EQ(port["dropped"]["segments"], 0);
         EXPECT_GE(port["rx_bytes"], 3 * 8972);
     }
-}
-
-/// Whether this machine lets us have AF_XDP sockets and kernel programs at all; why not.
-std::string no_af_xdp() {
-    const UniqueFd socket(::socket(AF_XDP, SOCK_RAW, 0));
-    if (!socket) return fmt::format("no AF_XDP sockets here: {}", std::strerror(errno));
-    bpf_attr attr{};
-    attr.map_type = BPF_MAP_TYPE_XSKMAP;
-    attr.key_size = attr.value_size = 4;
-    attr.max_entries = 1;
-    const UniqueFd map(static_cast<int>(syscall(SYS_bpf, BPF_MAP_CREATE, &attr, sizeof attr)));
-    return map ? "" : fmt::format("no bpf() here: {}", std::strerror(errno));
 }
 
 class RunAfXdp : public RunPorts {
@@ -328,6 +310,32 @@ TEST_P(RunLink, DownAndUpUnderLoad) {
             EXPECT_TRUE(net_->ping("10.9.0.2", 3, 60));
         });
     EXPECT_GE(report["ports"][1]["tx_packets"], 12);
+}
+
+/// A run leaves interfaces as they were. kill -9 leaves the driver's program in the kernel; the next run
+/// takes it over, and leaves none.
+TEST_P(RunLink, KilledAndStartedAgain) {
+    const std::string driver = GetParam();
+    const std::string text =
+        port("left", driver + "0,iface=left0", "right") + port("right", driver + "1,iface=right0", "left");
+    const auto shows = [&](const char* side, const std::string& what) {
+        return net_->run("middle", {"ip", "link", "show", side}).out.find(what) != std::string::npos;
+    };
+    (void)while_running(text, [&] {
+        EXPECT_TRUE(net_->ping("10.9.0.2", 3, 60));
+        EXPECT_TRUE(shows("left0", "PROMISC"));
+    });
+    for (const char* side : {"left0", "right0"}) EXPECT_FALSE(shows(side, "PROMISC"));
+    {
+        Process killed(net_->in("middle", command(text, {"--duration", "600"})));
+        ASSERT_TRUE(killed.says("running", 60s)) << killed.said();
+        EXPECT_TRUE(net_->ping("10.9.0.2", 3, 60));
+        killed.signal(SIGKILL);
+        EXPECT_EQ(killed.wait(60s).status, 128 + SIGKILL);
+    }
+    const json report = while_running(text, [&] { EXPECT_TRUE(net_->ping("10.9.0.2", 3, 60)); });
+    EXPECT_GE(report["ports"][1]["tx_packets"], 3);
+    for (const char* side : {"left0", "right0"}) EXPECT_FALSE(shows(side, "prog/xdp"));
 }
 
 INSTANTIATE_TEST_SUITE_P(Devices, RunLink, testing::Values("net_af_packet", "net_af_xdp"),

@@ -81,7 +81,9 @@ protected:
         for (const json& port : report["ports"]) {
             u64 dropped = 0;
             for (const json& count : port["dropped"]) dropped += count.get<u64>();
-            EXPECT_EQ(port["rx_packets"].get<u64>(), port["forwarded"].get<u64>() + dropped) << port.dump();
+            EXPECT_EQ(port["rx_packets"].get<u64>() + port["copies"].get<u64>(),
+                      port["forwarded"].get<u64>() + dropped)
+                << port.dump();
             forwarded += port["forwarded"].get<u64>();
             sent += port["tx_packets"].get<u64>();
         }

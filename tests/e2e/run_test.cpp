@@ -163,6 +163,58 @@ TEST_F(Run, WithAndWithoutHugePages) {
     EXPECT_EQ(huge.err.find("no free huge pages"), std::string::npos);
 }
 
+/// Two data planes with a device between them: what the one sends is what the other receives.
+struct Pair {
+    const char* name;
+    std::string server; ///< PATH stands for a socket
+    std::string client;
+};
+void PrintTo(const Pair& pair, std::ostream* out) { *out << pair.name; }
+class PairTest : public Run, public testing::WithParamInterface<Pair> {};
+
+TEST_P(PairTest, CarriesPackets) {
+    constexpr u32 kPackets = 50;
+    const auto device = [&](std::string text) {
+        return text.replace(text.find("PATH"), 4, scratch_.file("device.sock"));
+    };
+    const auto socket = [&](const char* name) {
+        return std::vector<std::string>{"--control", scratch_.file(name)};
+    };
+    write_packets(scratch_.file("in.pcap"), numbered(kPackets));
+    Process server(command(port("in", device(GetParam().server), "out") +
+                               port("out", "net_pcap0,tx_pcap=" + scratch_.file("out.pcap")),
+                           with(socket("server"), {"--", "--no-huge"})));
+    ASSERT_TRUE(server.says("running", 60s)) << server.said();
+    Process client(command(port("in", "net_pcap0,infinite_rx=1,rx_pcap=" + scratch_.file("in.pcap"), "out") +
+                               port("out", device(GetParam().client)),
+                           with(socket("client"), {"--", "--no-huge"})));
+    ASSERT_TRUE(client.says("running", 60s)) << client.said();
+    const auto received = [&] {
+        const Finished status =
+            run_process({kProgram, "ctl", "--control", scratch_.file("server"), "--json", "status"}, 60s);
+        return json::parse(status.out)["packets"].get<u64>();
+    };
+    const auto deadline = std::chrono::steady_clock::now() + 60s;
+    while (received() < 500 && std::chrono::steady_clock::now() < deadline) std::this_thread::sleep_for(20ms);
+    client.signal(SIGTERM);
+    const json sent = check(client.wait(60s));
+    server.signal(SIGTERM);
+    const json got = check(server.wait(60s));
+    EXPECT_GE(got["ports"][0]["rx_packets"].get<u64>(), 500U);
+    EXPECT_GE(sent["ports"][1]["tx_packets"], got["ports"][0]["rx_packets"]);
+    const std::vector<Packet> written = read_packets(scratch_.file("out.pcap"));
+    EXPECT_EQ(written.size(), got["ports"][1]["tx_packets"].get<u64>());
+    const std::vector<Packet> all = numbered(kPackets);
+    for (const Packet& packet : written) ASSERT_EQ(packet, all.at(packet_number(packet)));
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Run, PairTest,
+    testing::Values(Pair{"memif", "net_memif0,role=server,id=0,socket=PATH,socket-abstract=no",
+                         "net_memif0,role=client,id=0,socket=PATH,socket-abstract=no"},
+                    Pair{"vhost", "net_vhost0,iface=PATH,queues=1", "net_virtio_user0,path=PATH,queues=1"}),
+    [](const auto& tested) { return std::string(tested.param.name); });
+
 struct BadRun {
     const char* name;
     std::string config;
@@ -222,7 +274,26 @@ INSTANTIATE_TEST_SUITE_P(
         BadRun{"EalArgument", kNull, {"--", "--nonsense"}, 1, "unrecognized option '--nonsense'"},
         BadRun{"Option", kNull, {"--nonsense"}, 2, "nonsense"},
         BadRun{"Engine", kNull, {"--engine", "steam"}, 2, "--engine steam: must be jit or interpreter"},
+        BadRun{"LogLevel", kNull, {"--log-level", "loud"}, 2, "--log-level loud: must be error, warning"},
+        BadRun{"LogLevelInFile",
+               "[log]\nlevel = \"loud\"\n" + kNull,
+               {},
+               1,
+               "run.toml:2: 'level' must be error"},
         BadRun{"Workers", kNull, {"--workers", "0"}, 2, "--workers: must be a number from 1"},
+        BadRun{"WorkerOfQueue", kNull + "rx_queue_workers = [1]\n", {}, 1, "port a: there is no worker 1"},
+        BadRun{"WorkerCpu",
+               "worker_cpus = [255]\n" + kNull,
+               {},
+               1,
+               "worker 0: this process may not use CPU 255"},
+        BadRun{"WorkerCpuTwice",
+               "worker_cpus = [0]\n" + kNull,
+               {"--", "--lcores", "0@0,1@0"},
+               1,
+               "the workers' CPUs are given twice"},
+        BadRun{
+            "WorkersAndCpus", "worker_cpus = [0, 1]\n" + kNull, {"--workers", "1"}, 1, "worker_cpus has 2"},
         BadRun{"Duration", kNull, {"--duration", "-1"}, 2, "--duration: must be seconds above 0"}),
     [](const auto& tested) { return std::string(tested.param.name); });
 

@@ -112,6 +112,28 @@ TEST_F(Service, AWorkerThatHangsIsNamedAndTheWatchdogIsNotFed) {
     (void)run.wait(60s);
 }
 
+/// Levels, the time, and what the journal reads.
+TEST_F(Service, LogsFromALevelOn) {
+    const std::string path = config(kFilters + "/pass.bpf.o");
+    const auto run = [&](std::vector<std::string> options, const std::string& shell = "exec \"$@\"") {
+        options.insert(options.begin(), {"sh", "-c", shell, "sh", kProgram, "run", "--config", path});
+        options.insert(options.end(), {"--duration", "0.1", "--", "--no-huge"});
+        const Finished done = run_process(options, 60s);
+        EXPECT_EQ(done.status, 0) << done.err;
+        return done.err;
+    };
+    EXPECT_EQ(run({}), "xdplane: running, 1 port, 1 worker\n");
+    EXPECT_EQ(run({"--log-level", "warning"}), "");
+    // As systemd does it: device and inode of stderr.
+    const std::string journal = "JOURNAL_STREAM=$(stat -L -c %d:%i /proc/self/fd/2) exec \"$@\"";
+    EXPECT_EQ(run({}, journal), "<6>running, 1 port, 1 worker\n");
+    EXPECT_EQ(run({}, "JOURNAL_STREAM=1:2 exec \"$@\""), "xdplane: running, 1 port, 1 worker\n");
+    std::ofstream(path, std::ios::app) << "[log]\ntime = true\n";
+    const std::string timed = run({});
+    EXPECT_NE(timed.find(" xdplane: running, 1 port"), std::string::npos) << timed;
+    EXPECT_TRUE(timed.starts_with("20")) << timed;
+}
+
 TEST_F(Service, WorksWithoutAManager) {
     setenv("NOTIFY_SOCKET", scratch_.file("nobody").c_str(), 1);
     setenv("WATCHDOG_USEC", "nonsense", 1);
@@ -154,6 +176,56 @@ TEST_F(Service, RunsAsAnOrdinaryUserWithTwoCapabilities) {
     EXPECT_EQ(refused.status, 1);
     EXPECT_NE(refused.err.find("port a: can not start the device: "), std::string::npos) << refused.err;
     fs::remove_all(directory);
+}
+
+/// Of every thread: the effective, permitted, inheritable and ambient capabilities together.
+u64 capabilities_of(int process) {
+    u64 all = 0;
+    for (const auto& task : fs::directory_iterator(fmt::format("/proc/{}/task", process))) {
+        std::ifstream status(task.path() / "status");
+        for (std::string word; status >> word;)
+            if (word == "CapEff:" || word == "CapPrm:" || word == "CapInh:" || word == "CapAmb:") {
+                u64 set = 0;
+                status >> std::hex >> set;
+                all |= set;
+            }
+    }
+    return all;
+}
+
+/// Which ones are left while it runs, and that it can do with them what it has to.
+TEST_F(Service, GivesUpTheCapabilitiesThatItDoesNotNeed) {
+    if (geteuid() != 0) GTEST_SKIP() << "only root has capabilities to give up";
+    constexpr u64 kFiles = 1U << 1 | 1U << 2; // CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH
+    constexpr u64 kNetAdmin = 1U << 12;
+    struct Row {
+        const char* device;
+        u64 left;
+    };
+    for (const Row& row :
+         {Row{"net_null0,size=64", kFiles}, Row{"net_af_packet0,iface=v0", kFiles | kNetAdmin}}) {
+        // A file that root alone may read as root: another user's.
+        const std::string path = config(kFilters + "/pass.bpf.o");
+        std::string text;
+        std::getline(std::ifstream(path), text, '\0');
+        text.replace(text.find("net_null0,size=64"), 17, row.device);
+        std::ofstream(path) << text;
+        fs::permissions(path, fs::perms::owner_read);
+        ASSERT_EQ(chown(path.c_str(), 65534, 65534), 0);
+        Process run({"unshare", "-n", "sh", "-c",
+                     fmt::format("ip link add v0 type veth peer v1 && ip link set v0 up && exec {} run "
+                                 "--config {} --workers 1 -- --no-huge",
+                                 kProgram, path)});
+        ASSERT_TRUE(run.says("running, ", 60s)) << run.said();
+        EXPECT_EQ(capabilities_of(run.pid()) & ~row.left, 0U) << row.device;
+        run.signal(SIGHUP);
+        EXPECT_TRUE(run.says("reload: generation 2 runs", 60s)) << run.said();
+        run.signal(SIGTERM);
+        EXPECT_EQ(run.wait(60s).status, 0);
+        EXPECT_NE(access(scratch_.file("control.sock").c_str(), F_OK), 0)
+            << "the socket file was left behind";
+        fs::remove(path);
+    }
 }
 
 } // namespace

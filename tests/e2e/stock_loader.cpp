@@ -49,6 +49,13 @@ void run_once(int program, std::uint32_t expected) {
 } // namespace
 
 int main(int argc, char** argv) {
+    // Run-time statistics, until somebody ends the process.
+    if (argc == 2 && std::strcmp(argv[1], "--stats") == 0) {
+        const int fd = bpf_enable_stats(BPF_STATS_RUN_TIME);
+        std::fprintf(stderr, fd < 0 ? "off\n" : "on\n");
+        if (fd >= 0) pause();
+        return 2;
+    }
     bpf_object* const object = argc == 2 ? bpf_object__open_file(argv[1], nullptr) : nullptr;
     if (object == nullptr || bpf_object__load(object) != 0) {
         std::printf("the object was not loaded\n");

@@ -35,6 +35,8 @@ struct Stored {
     friend bool operator==(const Stored&, const Stored&) = default;
 };
 
+constexpr MapPolicy kAlwaysMapped{1, ~u64{0}};
+
 struct Contents {
     std::vector<Stored> packets;
     std::string error; ///< empty: none
@@ -132,9 +134,9 @@ TEST_P(CaptureFile, IsReadAlikeFromAPipe) {
 }
 
 /// What a capture is in bursts of up to `most`; bytes are taken when the burst is complete.
-Contents read_in_bursts(const std::string& path, u32 most, bool keep) {
+Contents read_in_bursts(const std::string& path, u32 most, bool keep, const MapPolicy& policy = {}) {
     Contents contents;
-    auto reader = CaptureReader::open(path);
+    auto reader = CaptureReader::open(path, policy);
     if (!reader) {
         contents.error = reader.error().message;
         return contents;
@@ -170,11 +172,12 @@ Contents read_in_bursts(const std::string& path, u32 most, bool keep) {
 void expect_same_in_bursts(const std::string& path) {
     const Contents expected = read_all(path);
     for (const u32 most : {1U, 5U, 64U, 4096U})
-        for (const bool keep : {false, true}) {
-            const Contents contents = read_in_bursts(path, most, keep);
-            EXPECT_EQ(contents.error, expected.error);
-            EXPECT_TRUE(contents.packets == expected.packets) << most << keep;
-        }
+        for (const bool keep : {false, true})
+            for (const MapPolicy& policy : {MapPolicy(), kAlwaysMapped}) {
+                const Contents contents = read_in_bursts(path, most, keep, policy);
+                EXPECT_EQ(contents.error, expected.error);
+                EXPECT_TRUE(contents.packets == expected.packets) << most << keep << policy.from;
+            }
 }
 
 TEST_P(CaptureFile, IsTheSameInBursts) { expect_same_in_bursts(kCaptures / GetParam().file); }

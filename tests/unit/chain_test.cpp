@@ -144,6 +144,53 @@ TEST_P(BothWays, StagesHaveRandomSeedsOfTheirOwn) {
     EXPECT_EQ(t_run.seed, 5U) << "the worker's seed is as it was";
 }
 
+/// 40 bursts of 10 packets, of which the first stage drops every other.
+struct Timed {
+    Chain chain;
+    ChainStats stats{2};
+
+    explicit Timed(std::vector<std::shared_ptr<Map>> maps)
+        : chain(make({{"a", fake_program([](XdpBuff* p, RunContext*)
+                                             -> u32 { return p->index % 2 == 0 ? XDP_DROP : XDP_PASS; },
+                                         maps)},
+                      {"b", fake_program(pass, maps)}})) {
+        RunScope scope({});
+        for (u32 i = 0; i < 40; ++i) {
+            Packets packets(10);
+            Verdicts verdicts;
+            chain.judge(packets.burst, verdicts, stats);
+        }
+    }
+};
+
+TEST_P(BothWays, OneBurstOfSixteenIsTimed) {
+    const Timed timed(maps());
+    EXPECT_EQ(timed.stats.total.bursts.get(), 40U);
+    EXPECT_EQ(timed.stats.stages[0].bursts.get(), 40U);
+    EXPECT_EQ(timed.stats.stages[1].bursts.get(), 40U);
+    EXPECT_EQ(timed.stats.total.timed_packets.get(), 20U);
+    EXPECT_EQ(timed.stats.stages[0].timed_packets.get(), 20U);
+    EXPECT_EQ(timed.stats.stages[1].timed_packets.get(), 10U);
+    EXPECT_GE(timed.stats.total.timed_cycles.get(), timed.stats.stages[0].timed_cycles.get());
+}
+
+TEST_P(BothWays, RunStatisticsCountWhileTheyAreOn) {
+    const Timed off(maps());
+    const auto runs = [](const Timed& timed, std::size_t stage) {
+        return timed.chain.stages()[stage].program->run_stats.runs.load();
+    };
+    EXPECT_EQ(runs(off, 0), 0U);
+    const auto on = [&] {
+        const RunStatsSwitch one;
+        const RunStatsSwitch two;
+        return Timed(maps());
+    }();
+    EXPECT_EQ(runs(on, 0), 400U);
+    EXPECT_EQ(runs(on, 1), 200U);
+    EXPECT_FALSE(RunStatsSwitch::on());
+    EXPECT_EQ(runs(Timed(maps()), 1), 0U);
+}
+
 INSTANTIATE_TEST_SUITE_P(Chain, BothWays, testing::Bool(),
                          [](const auto& param) { return param.param ? "stage_wise" : "packet_wise"; });
 

@@ -30,6 +30,12 @@ TEST_F(ConfigFile, SaysEverything) {
     std::ofstream(directory_ / "local.bpf.o") << "x";
     const auto config = read(R"(
 workers = 2
+worker_cpus = [3, 1]
+[control]
+watch = true
+[log]
+level = "warning"
+time = true
 [[port]]
 name = "left"
 device = "net_af_packet0,iface=veth0"
@@ -37,6 +43,7 @@ peer = "right"
 chain = "front"
 ifindex = 7
 rx_queues = 4
+rx_queue_workers = [0, 1, 1, 0]
 mtu = 9000
 rx_descriptors = 512
 tx_descriptors = 256
@@ -62,7 +69,16 @@ object = "../elsewhere/b.bpf.o"
 m = "m.json"
 )");
     ASSERT_TRUE(config) << config.error().message;
+    EXPECT_EQ(config->files(),
+              (std::vector<std::string>{path_, (directory_ / "local.bpf.o").string(), "/abs/more.json",
+                                        (directory_ / "rules.json").string(),
+                                        (directory_ / "../elsewhere/b.bpf.o").string(),
+                                        (directory_ / "m.json").string()}));
+    EXPECT_TRUE(config->control.watch);
+    EXPECT_EQ(config->log.level, "warning");
+    EXPECT_TRUE(config->log.time);
     EXPECT_EQ(config->workers, 2U);
+    EXPECT_EQ(config->worker_cpus, (std::vector<u32>{3, 1}));
     ASSERT_EQ(config->ports.size(), 3U);
     const PortConfig& left = config->ports[0];
     EXPECT_EQ(left.name, "left");
@@ -71,6 +87,7 @@ m = "m.json"
     EXPECT_EQ(left.chain, "front");
     EXPECT_EQ(left.ifindex, 7U);
     EXPECT_EQ(left.rx_queues, 4U);
+    EXPECT_EQ(left.rx_queue_workers, (std::vector<u32>{0, 1, 1, 0}));
     EXPECT_EQ(left.mtu, 9000U);
     EXPECT_FALSE(left.to_host);
     EXPECT_EQ(left.rx_descriptors, 512U);
@@ -102,6 +119,19 @@ TEST_F(ConfigFile, ErrorsNameFileAndLine) {
         {"\n\nworkers = 0\n", ":3: 'workers' must be a whole number from 1 to 256"},
         {"workers = \"two\"\n", ":1: 'workers' must be a whole number from 1 to 256"},
         {"workers = 257\n", ":1: 'workers' must be a whole number from 1 to 256"},
+        {"worker_cpus = 1\n", ":1: 'worker_cpus' must be an array of numbers"},
+        {"worker_cpus = []\n", ":1: 'worker_cpus' must be an array of numbers"},
+        {"worker_cpus = [1,\n-1]\n", ":2: 'worker_cpus' must hold whole numbers from 0 to 255"},
+        {"worker_cpus = [1, 0, 1]\n", ":1: CPU 1 is in 'worker_cpus' twice"},
+        {"workers = 1\nworker_cpus = [0, 1]\n", ":2: 'worker_cpus' has 2 CPUs for 1 workers"},
+        {"[[port]]\nname = \"a\"\ndevice = \"d\"\nrx_queue_workers = [\"a\"]\n",
+         ":4: 'rx_queue_workers' must hold whole numbers from 0 to 255"},
+        {"[[port]]\nname = \"a\"\ndevice = \"d\"\nrx_queues = 3\nrx_queue_workers = [0, 1]\n",
+         ":5: 'rx_queue_workers' has workers for 2 queues of 3"},
+        {"[log]\nlevel = \"loud\"\n", ":2: 'level' must be error, warning, info or debug"},
+        {"[log]\ntime = \"yes\"\n", ":2: 'time' must be true or false"},
+        {"[log]\nfile = \"x\"\n", ":2: unknown key 'file' in [log]"},
+        {"[control]\nwatch = 1\n", ":2: 'watch' must be true or false"},
         {"metrics = 9500\n", ":1: 'metrics' must be a table: [metrics]"},
         {"[metrics]\n", ":1: [metrics] needs 'listen'"},
         {"[metrics]\nlisten = 9500\n", ":2: 'listen' must be a string"},

@@ -160,6 +160,29 @@ u32 cut_at_100(XdpBuff* packet, RunContext*) {
     return XDP_PASS;
 }
 
+/// Of a mapping pages go that were given to workers already; that is no signal, and it is said.
+TEST_F(ReplayPaths, AMappedCaptureThatIsCutMeanwhileIsDamaged) {
+    for (const bool pcapng : {false, true})
+        for (u32 workers = 1; workers <= std::min(2U, num_possible_cpus()); ++workers) {
+            SCOPED_TRACE(fmt::format("pcapng {} workers {}", pcapng, workers));
+            g_capture = path("cut");
+            pcapng ? write_long_pcapng(g_capture, 5000) : write_long_pcap(g_capture, 5000);
+            auto chain = Chain::make({{"fake", fake_program(cut_at_100)}});
+            ReplayOptions options;
+            options.workers = workers;
+            options.passed = path("pass");
+            auto inputs = open_inputs({g_capture}, {1, ~u64{0}});
+            const auto summary = replay(*chain, *inputs, options);
+            ASSERT_TRUE(summary) << summary.error().message;
+            ASSERT_TRUE(summary->damage);
+            EXPECT_NE(summary->damage->message.find("the file became shorter while it was read"),
+                      std::string::npos)
+                << summary->damage->message;
+            EXPECT_GT(summary->packets, 100U);
+            EXPECT_LT(summary->packets, 5000U);
+        }
+}
+
 TEST_F(ReplayPaths, ACaptureThatIsCutMeanwhileIsDamaged) {
     for (const bool pcapng : {false, true})
         for (u32 workers = 1; workers <= std::min(2U, num_possible_cpus()); ++workers) {

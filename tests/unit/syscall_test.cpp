@@ -97,6 +97,7 @@ public:
         fds_.push_back(static_cast<int>(result));
         return 0;
     }
+    void close(int fd) const { side_.close_fd(fd); }
     int map(u32 type, u32 key, u32 value, u32 entries, u32 flags = 0) {
         auto attr = zero_attr();
         attr.map_type = type;
@@ -241,6 +242,28 @@ long freeze(Env& env, int map) {
     return env.call(BPF_MAP_FREEZE, attr);
 }
 char g_log[4096];
+
+/// One run of the XDP program with statistics on, one without.
+long runs_counted(Env& e) {
+    const auto run = [&] {
+        static u8 packet[64] = {};
+        auto a = zero_attr();
+        a.test.prog_fd = static_cast<u32>(e.xdp);
+        a.test.data_in = reinterpret_cast<u64>(packet);
+        a.test.data_size_in = sizeof packet;
+        a.test.repeat = 7;
+        return e.call(BPF_PROG_TEST_RUN, a);
+    };
+    auto on = zero_attr();
+    const long fd = e.call(BPF_ENABLE_STATS, on);
+    if (fd < 0) return fd;
+    if (const long failed = run(); failed < 0) return failed;
+    e.close(static_cast<int>(fd));
+    if (const long failed = run(); failed < 0) return failed;
+    bpf_prog_info info{};
+    if (const long failed = get_info(e, e.xdp, &info, sizeof info); failed < 0) return failed;
+    return info.run_time_ns == 0 && info.run_cnt != 0 ? -ERANGE : static_cast<long>(info.run_cnt);
+}
 
 const Case kCases[] = {
     // The call itself.
@@ -802,6 +825,32 @@ const Case kCases[] = {
                 100 * long{i.load_time > 0};
      },
      111},
+    // Statistics.
+    {"StatsOfNoKind",
+     [](Env& e) {
+         auto a = zero_attr();
+         a.enable_stats.type = 1;
+         return e.call(BPF_ENABLE_STATS, a);
+     },
+     -EINVAL},
+    {"StatsMore",
+     [](Env& e) {
+         auto a = zero_attr();
+         a.map_type = 0;
+         a.key_size = 1;
+         return e.call(BPF_ENABLE_STATS, a);
+     },
+     -EINVAL},
+    {"StatsAreNoInfo",
+     [](Env& e) {
+         auto a = zero_attr();
+         const long fd = e.call(BPF_ENABLE_STATS, a);
+         if (e.fd(fd) < 0) return fd;
+         bpf_map_info i{};
+         return get_info(e, static_cast<int>(fd), &i, sizeof i);
+     },
+     -EINVAL},
+    {"StatsCountWhileTheyAreOn", runs_counted, 7},
     // Ids.
     {"NextIdBeyond",
      [](Env& e) {
