@@ -36,8 +36,8 @@ constexpr std::string_view kUsageLine = "xdplane exec [OPTION...] -- COMMAND [AR
 constexpr std::string_view kAbout =
     "Runs COMMAND, an unmodified program, with its bpf(2) going to a running `xdplane run`: it sees the\n"
     "data plane's programs and maps as if they were the kernel's, may change maps, make and load its own,\n"
-    "and pin them below /sys/fs/bpf, which is the data plane's too. Nothing of it reaches the kernel's "
-    "bpf(2).\n"
+    "pin them below /sys/fs/bpf, which is the data plane's too, and attach XDP programs to ports, which are\n"
+    "its network interfaces. Nothing of it reaches the kernel's bpf(2).\n"
     "For programs that are linked dynamically with glibc and call bpf(2) through it, as bpftool and libbpf "
     "do.";
 constexpr std::string_view kExamples =
@@ -48,6 +48,7 @@ constexpr std::string_view kExamples =
     "00\n"
     "  xdplane exec -- bpftool map pin name flows /sys/fs/bpf/flows\n"
     "  xdplane exec -- unlink /sys/fs/bpf/flows\n"
+    "  xdplane exec -- bpftool net attach xdp name flowcount dev left\n"
     "  xdplane exec --control /run/left.sock -- bash\n"
     "\nExit status: COMMAND's; 1 if it could not be started, 2 for bad usage.";
 

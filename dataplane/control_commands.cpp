@@ -3,8 +3,10 @@
 #include "dataplane/control_commands.h"
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <iterator>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <sstream>
 #include <unistd.h>
@@ -12,6 +14,7 @@
 #include "bpf/maps/hash.h"
 #include "bpf/maps/lpm_trie.h"
 #include "bpf/syscall/pins.h"
+#include "bpf/syscall/xdp_hooks.h"
 #include "dataplane/map_file.h"
 #include "dataplane/map_replace.h"
 #include "dataplane/tap_request.h"
@@ -21,6 +24,21 @@ namespace {
 
 std::string plural(u64 count, std::string_view thing) {
     return fmt::format("{} {}{}", count, thing, count == 1 ? "" : "s");
+}
+
+/// The program that is attached to each port that has one, by port.
+std::map<std::string, Json> attached_programs() {
+    constexpr std::array<const char*, XdpHooks::kModes> kModeNames{"generic", "driver"}; // as bpftool says
+    std::map<std::string, Json> programs;
+    for (const XdpHooks::InterfaceState& state : XdpHooks::instance().list())
+        for (u32 mode = 0; mode < XdpHooks::kModes; ++mode)
+            if (const XdpHooks::Attached& attached = state.attached[mode]; attached.program)
+                programs[state.interface.name] = {
+                    {"program", attached.program->parts().name},
+                    {"id", attached.program->id},
+                    {"link", attached.link != 0 ? Json(attached.link) : Json(nullptr)},
+                    {"mode", kModeNames[mode]}};
+    return programs;
 }
 
 Result<Json> status(Daemon& daemon, const Json&) {
@@ -36,6 +54,7 @@ Result<Json> status(Daemon& daemon, const Json&) {
                 {"workers", report.workers},
                 {"ports", report.ports.size()},
                 {"chains", daemon.running().chains.size()},
+                {"attached", attached_programs().size()},
                 {"captures", daemon.plane().taps()},
                 {"packets", report.packets()},
                 {"forwarded", report.forwarded()},
@@ -52,6 +71,9 @@ std::string status_text(const Daemon& daemon, const Json&) {
                     plural(report.workers, "worker"), plural(report.ports.size(), "port"),
                     plural(daemon.running().chains.size(), "chain"), report.packets(), report.forwarded(),
                     report.dropped());
+    std::vector<std::string> attached;
+    for (const auto& [port, program] : attached_programs()) attached.push_back(port);
+    if (!attached.empty()) text += fmt::format("attached       to {}\n", fmt::join(attached, ", "));
     if (const u32 taps = daemon.plane().taps(); taps != 0)
         text += fmt::format("captures       {}, of at most {}\n", taps, kMaxTaps);
     if (!daemon.last_error().empty()) text += fmt::format("last error     {}\n", daemon.last_error());
@@ -66,8 +88,28 @@ Json array_of(const Reports& reports) {
     return array;
 }
 
-Result<Json> ports(Daemon& daemon, const Json&) { return array_of(daemon.plane().ports()); }
-std::string ports_text(const Daemon& daemon, const Json&) { return ports_table(daemon.plane().ports()); }
+Result<Json> ports(Daemon& daemon, const Json&) {
+    const auto attached = attached_programs();
+    Json array = array_of(daemon.plane().ports());
+    for (Json& port : array) {
+        const auto found = attached.find(port["name"].get<std::string>());
+        port["attached"] = found != attached.end() ? found->second : Json(nullptr);
+    }
+    return array;
+}
+std::string ports_text(const Daemon& daemon, const Json& result) {
+    std::string text = ports_table(daemon.plane().ports());
+    for (const Json& port : result) {
+        const Json& attached = port["attached"];
+        if (attached.is_null()) continue;
+        fmt::format_to(std::back_inserter(text), "{}: judged by program {} (id {}), attached {}\n",
+                       port["name"].get<std::string>(), attached["program"].get<std::string>(),
+                       attached["id"].get<u32>(),
+                       attached["link"].is_null() ? "without a link"
+                                                  : fmt::format("by link {}", attached["link"].get<u32>()));
+    }
+    return text;
+}
 
 Result<Json> workers(Daemon& daemon, const Json&) { return array_of(daemon.plane().worker_reports()); }
 std::string workers_text(const Daemon& daemon, const Json&) {
@@ -130,6 +172,8 @@ Result<Json> pins(Daemon&, const Json&) {
             pin.update({{"kind", "map"}, {"id", (*map)->id}, {"name", (*map)->spec().name}});
         else if (const auto* program = std::get_if<std::shared_ptr<const Program>>(&object))
             pin.update({{"kind", "program"}, {"id", (*program)->id}, {"name", (*program)->parts().name}});
+        else if (const auto* link = std::get_if<std::shared_ptr<Link>>(&object))
+            pin.update({{"kind", "link"}, {"id", (*link)->id.load()}});
         array.push_back(std::move(pin));
     }
     return array;

@@ -2,9 +2,11 @@
 // Copyright (c) 2026, the xdplane authors
 #include "dataplane/daemon.h"
 
+#include <algorithm>
 #include <cerrno>
 
 #include "bpf/syscall/bpf_system.h"
+#include "bpf/syscall/xdp_hooks.h"
 
 namespace xdplane {
 
@@ -71,14 +73,57 @@ Result<std::unique_ptr<Daemon>> Daemon::start(std::shared_ptr<const LoadedConfig
     daemon->plane_ = std::move(*plane);
     daemon->running_ = std::move(config);
     daemon->begin_ = std::chrono::steady_clock::now();
+    XdpHooks::instance().serve(daemon.get());
     return daemon;
 }
 
+Daemon::~Daemon() { XdpHooks::instance().serve(nullptr); }
+
+std::string attached_chain_name(const std::string& port) { return "attached:" + port; }
+
+std::vector<InlinePort> Daemon::ports_of(const LoadedConfig& config) const {
+    std::vector<InlinePort> ports = config.ports();
+    for (InlinePort& port : ports) {
+        const auto attached = attached_.find(port.spec.name);
+        if (attached == attached_.end()) continue;
+        port.chain = attached->second;
+        port.chain_name = attached_chain_name(port.spec.name);
+    }
+    return ports;
+}
+
+/// Done, too, if a worker hangs: the others run it, and that one will.
+Result<> Daemon::reconfigure(const LoadedConfig& config) {
+    auto done = plane_->reconfigure(ports_of(config));
+    if (done || done.error().code != ETIMEDOUT) return done;
+    last_error_ = done.error().message;
+    return {};
+}
+
+std::vector<Interface> Daemon::list() const { return plane_->interfaces(); }
+
+int Daemon::install(u32 ifindex, const std::shared_ptr<const Program>& program) {
+    const std::vector<Interface> interfaces = list();
+    const auto interface = std::ranges::find(interfaces, ifindex, &Interface::ifindex);
+    if (interface == interfaces.end()) return -ENODEV;
+    std::shared_ptr<const Chain> chain;
+    if (program) {
+        auto made = Chain::make({Stage{.name = "program", .program = program}});
+        if (!made) return -made.error().code;
+        chain = std::make_shared<const Chain>(std::move(*made));
+    }
+    const auto before = attached_;
+    if (chain)
+        attached_[interface->name] = std::move(chain);
+    else
+        attached_.erase(interface->name);
+    const auto done = reconfigure(*running_);
+    if (!done && program) attached_ = before; // what is to go goes with the next generation, then
+    return done ? 0 : -done.error().code;
+}
+
 Result<> Daemon::publish(std::shared_ptr<const LoadedConfig> next) {
-    if (auto done = plane_->reconfigure(next->ports()); !done && done.error().code != ETIMEDOUT)
-        return fail(done.error(), next->config.path);
-    else if (!done)
-        last_error_ = done.error().message; // and yet the others run it
+    if (auto done = reconfigure(*next); !done) return fail(done.error(), next->config.path);
     before_ = std::exchange(running_, std::move(next));
     ++generation_;
     return {};

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "bpf/syscall/interfaces.h"
 #include "dataplane/carry_over.h"
 #include "dataplane/chain_loader.h"
 #include "dataplane/config.h"
@@ -32,11 +33,20 @@ struct LoadedConfig {
 [[nodiscard]] Result<std::shared_ptr<const LoadedConfig>> load_config(const std::string& path,
                                                                       const LoadedConfig* running = nullptr);
 
-/// Control thread.
-class Daemon {
+/// The chain that counts what programs attached to a port judge. Programs come and go: one stage stands for
+/// all of them.
+[[nodiscard]] std::string attached_chain_name(const std::string& port);
+
+/// Control thread. Its ports are bpf(2)'s interfaces while it lives: an attached program judges all packets
+/// of its port in place of the configured chain, through every reload and rollback.
+class Daemon final : public Interfaces {
 public:
     /// Opens the ports of a configuration and starts to filter. DPDK must run: start_eal().
     static Result<std::unique_ptr<Daemon>> start(std::shared_ptr<const LoadedConfig> config, u32 workers);
+
+    ~Daemon() override;
+    Daemon(const Daemon&) = delete;
+    Daemon& operator=(const Daemon&) = delete;
 
     /// Reads the configuration file again, loads everything, and goes over to it: programs, program arrays,
     /// map contents and the ports' chains together or not at all. Error: the old one goes on.
@@ -61,13 +71,20 @@ public:
     [[nodiscard]] double seconds() const; ///< since start()
     [[nodiscard]] InlineReport report() const;
 
+    [[nodiscard]] std::vector<Interface> list() const override;
+    /// Goes over to it as a reload() does; the generation stays the same.
+    [[nodiscard]] int install(u32 ifindex, const std::shared_ptr<const Program>& program) override;
+
 private:
     Daemon() = default;
+    [[nodiscard]] std::vector<InlinePort> ports_of(const LoadedConfig& config) const;
+    Result<> reconfigure(const LoadedConfig& config);
     Result<> publish(std::shared_ptr<const LoadedConfig> next);
 
     std::shared_ptr<const LoadedConfig> running_;
-    std::shared_ptr<const LoadedConfig> before_; ///< for rollback(); null at first
-    std::unique_ptr<Inline> plane_;              ///< goes before what it runs
+    std::shared_ptr<const LoadedConfig> before_;                   ///< for rollback(); null at first
+    std::unique_ptr<Inline> plane_;                                ///< goes before what it runs
+    std::map<std::string, std::shared_ptr<const Chain>> attached_; ///< by port
     std::chrono::steady_clock::time_point begin_;
     u64 generation_ = 1;
     std::string last_error_;

@@ -8,6 +8,7 @@
 #include <rte_eal.h>
 #include <rte_errno.h>
 #include <rte_ethdev.h>
+#include <rte_ether.h>
 #include <rte_launch.h>
 #include <rte_lcore.h>
 #include <rte_mbuf.h>
@@ -358,7 +359,8 @@ Result<std::shared_ptr<const Tap>> Inline::tap(TapSpec spec) {
 std::vector<PortReport> Inline::ports() const {
     std::vector<PortReport> reports;
     for (const Opened& opened : ports_) {
-        PortReport report{.name = opened.port->name(), .device = opened.port->device()};
+        PortReport report{
+            .name = opened.port->name(), .device = opened.port->device(), .ifindex = opened.port->ifindex()};
         for (u32 queue = 0; queue < opened.port->rx_queues(); ++queue) {
             const QueueStats& stats = opened.stats[queue];
             const u32 worker = opened.worker_of(queue, workers());
@@ -381,6 +383,19 @@ std::vector<PortReport> Inline::ports() const {
         reports.push_back(std::move(report));
     }
     return reports;
+}
+
+std::vector<Interface> Inline::interfaces() const {
+    std::vector<Interface> interfaces;
+    for (const Opened& opened : ports_) {
+        const Port& port = *opened.port;
+        Interface interface{.ifindex = port.ifindex(), .mtu = port.mtu(), .name = port.name(), .mac = {}};
+        rte_ether_addr mac{};
+        if (rte_ether_unformat_addr(port.mac().c_str(), &mac) == 0)
+            std::ranges::copy(mac.addr_bytes, interface.mac.begin());
+        interfaces.push_back(std::move(interface));
+    }
+    return interfaces;
 }
 
 bool Inline::kernel_interfaces() const {

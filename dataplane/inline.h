@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "bpf/base/result.h"
+#include "bpf/syscall/interfaces.h"
 #include "dataplane/chain_report.h"
 #include "dataplane/port.h"
 #include "dataplane/taps.h"
@@ -41,6 +42,7 @@ struct QueueReport {
 struct PortReport {
     std::string name;
     std::string device;
+    u32 ifindex = 0;                 ///< as programs see it
     std::vector<QueueReport> queues; ///< receive queues, by number
     u64 rx_packets = 0;
     u64 rx_bytes = 0;
@@ -97,6 +99,8 @@ public:
     [[nodiscard]] u32 taps() const { return taps_.count(); }
 
     [[nodiscard]] std::vector<PortReport> ports() const;
+    /// The ports as bpf(2) knows them.
+    [[nodiscard]] std::vector<Interface> interfaces() const;
     /// Of all generations so far, by name: those that run now come first.
     [[nodiscard]] std::vector<ChainReport> chains() const;
     [[nodiscard]] std::vector<WorkerReport> worker_reports() const;

@@ -133,6 +133,7 @@ Json json_of(const PortReport& port) {
                           {"busy", queue.busy}});
     return {{"name", port.name},
             {"device", port.device},
+            {"ifindex", port.ifindex},
             {"queues", queues},
             {"rx_packets", port.rx_packets},
             {"rx_bytes", port.rx_bytes},

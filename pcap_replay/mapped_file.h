@@ -8,12 +8,12 @@
 
 namespace xdplane {
 
-/// A regular file in memory, read only, its pages brought in range by range. Its bytes may be read by any thread for
-/// as long as it lives.
+/// A regular file in memory, read only, its pages brought in range by range. Its bytes may be read by any
+/// thread for as long as it lives.
 ///
-/// A page of a file that somebody cuts meanwhile is gone, and reading it is a signal (SIGBUS). The handler that the
-/// first mapping installs puts zeros in the place of such pages and sets cut(); signals for other addresses go to the
-/// handler before it. At most 64 files are mapped at once.
+/// A page of a file that somebody cuts meanwhile is gone, and reading it is a signal (SIGBUS). The handler
+/// that the first mapping installs puts zeros in the place of such pages and sets cut(); signals for other
+/// addresses go to the handler before it. At most 64 files are mapped at once.
 class MappedFile {
 public:
     /// Null if it cannot be mapped: no room, or too many.
@@ -23,8 +23,8 @@ public:
     MappedFile& operator=(const MappedFile&) = delete;
 
     [[nodiscard]] const u8* data() const { return memory_.data(); }
-    /// Brings pages in, from the disk if need be. Returns an errno: EFAULT where the file has become shorter, ENOSYS or
-    /// EINVAL on kernels before 5.14.
+    /// Brings pages in, from the disk if need be. Returns an errno: EFAULT where the file has become shorter,
+    /// ENOSYS or EINVAL on kernels before 5.14.
     [[nodiscard]] int populate(u64 offset, u64 size) const;
     /// Gives up the page tables of what was read; the bytes stay readable.
     void release(u64 offset, u64 size) const;

@@ -46,41 +46,54 @@ constexpr Pointer kBtfLoad[] = {{AT(btf), Extent::counted, false, AT(btf_size)},
 constexpr Pointer kFdinfo[] = {
     {offsetof(FdinfoCall, text), Extent::counted, true, offsetof(FdinfoCall, size)}};
 constexpr Pointer kOnPathPath[] = {{offsetof(PathCall, path), Extent::path, false, 0, 4096}};
+constexpr Pointer kInterfaces[] = {
+    {offsetof(InterfacesCall, records), Extent::counted, true, offsetof(InterfacesCall, size)}};
 
 constexpr RemoteCall kCalls[] = {
     {BPF_MAP_CREATE, {AT(inner_map_fd), AT(btf_fd)}, {}, true},
-    {BPF_MAP_LOOKUP_ELEM, {AT(map_fd), kNoFd}, kLookup},
-    {BPF_MAP_UPDATE_ELEM, {AT(map_fd), kNoFd}, kUpdate},
-    {BPF_MAP_DELETE_ELEM, {AT(map_fd), kNoFd}, kDelete},
-    {BPF_MAP_GET_NEXT_KEY, {AT(map_fd), kNoFd}, kNextKey},
-    {BPF_MAP_LOOKUP_AND_DELETE_ELEM, {AT(map_fd), kNoFd}, kLookup},
-    {BPF_MAP_FREEZE, {AT(map_fd), kNoFd}, {}},
-    {BPF_MAP_LOOKUP_BATCH, {AT(batch.map_fd), kNoFd}, kLookupBatch},
-    {BPF_MAP_LOOKUP_AND_DELETE_BATCH, {AT(batch.map_fd), kNoFd}, kLookupBatch},
-    {BPF_MAP_UPDATE_BATCH, {AT(batch.map_fd), kNoFd}, kUpdateBatch},
-    {BPF_MAP_DELETE_BATCH, {AT(batch.map_fd), kNoFd}, kDeleteBatch},
-    {BPF_PROG_LOAD, {AT(prog_btf_fd), kNoFd}, kProgLoad, true},
+    {BPF_MAP_LOOKUP_ELEM, {AT(map_fd)}, kLookup},
+    {BPF_MAP_UPDATE_ELEM, {AT(map_fd)}, kUpdate},
+    {BPF_MAP_DELETE_ELEM, {AT(map_fd)}, kDelete},
+    {BPF_MAP_GET_NEXT_KEY, {AT(map_fd)}, kNextKey},
+    {BPF_MAP_LOOKUP_AND_DELETE_ELEM, {AT(map_fd)}, kLookup},
+    {BPF_MAP_FREEZE, {AT(map_fd)}, {}},
+    {BPF_MAP_LOOKUP_BATCH, {AT(batch.map_fd)}, kLookupBatch},
+    {BPF_MAP_LOOKUP_AND_DELETE_BATCH, {AT(batch.map_fd)}, kLookupBatch},
+    {BPF_MAP_UPDATE_BATCH, {AT(batch.map_fd)}, kUpdateBatch},
+    {BPF_MAP_DELETE_BATCH, {AT(batch.map_fd)}, kDeleteBatch},
+    {BPF_PROG_LOAD, {AT(prog_btf_fd)}, kProgLoad, true},
     {BPF_PROG_BIND_MAP, {AT(prog_bind_map.prog_fd), AT(prog_bind_map.map_fd)}, {}},
-    {BPF_OBJ_PIN, {AT(bpf_fd), kNoFd}, kPath},
-    {BPF_OBJ_GET, {kNoFd, kNoFd}, kPath, true},
-    {BPF_PROG_TEST_RUN, {AT(test.prog_fd), kNoFd}, kTestRun},
-    {BPF_OBJ_GET_INFO_BY_FD, {AT(info.bpf_fd), kNoFd}, kInfo},
-    {BPF_BTF_LOAD, {kNoFd, kNoFd}, kBtfLoad, true},
-    {BPF_PROG_GET_NEXT_ID, {kNoFd, kNoFd}, {}},
-    {BPF_MAP_GET_NEXT_ID, {kNoFd, kNoFd}, {}},
-    {BPF_BTF_GET_NEXT_ID, {kNoFd, kNoFd}, {}},
-    {BPF_PROG_GET_FD_BY_ID, {kNoFd, kNoFd}, {}, true},
-    {BPF_MAP_GET_FD_BY_ID, {kNoFd, kNoFd}, {}, true},
-    {BPF_BTF_GET_FD_BY_ID, {kNoFd, kNoFd}, {}, true},
-    {BPF_LINK_GET_NEXT_ID, {kNoFd, kNoFd}, {}},
-    {BPF_LINK_GET_FD_BY_ID, {kNoFd, kNoFd}, {}, true},
-    {BPF_ENABLE_STATS, {kNoFd, kNoFd}, {}, true},
-    {kGetShape, {offsetof(ShapeCall, fd), kNoFd}, {}},
-    {kGetMemory, {offsetof(MemoryCall, fd), kNoFd}, {}},
-    {kGetFdinfo, {offsetof(FdinfoCall, fd), kNoFd}, kFdinfo},
-    {kOnPath, {kNoFd, kNoFd}, kOnPathPath},
-    {kGetWaiter, {offsetof(WaiterCall, fd), kNoFd}, {}},
-    {kSettle, {kNoFd, kNoFd}, {}},
+    {BPF_OBJ_PIN, {AT(bpf_fd)}, kPath},
+    {BPF_OBJ_GET, {}, kPath, true},
+    {BPF_PROG_TEST_RUN, {AT(test.prog_fd)}, kTestRun},
+    {BPF_OBJ_GET_INFO_BY_FD, {AT(info.bpf_fd)}, kInfo},
+    {BPF_BTF_LOAD, {}, kBtfLoad, true},
+    {BPF_PROG_GET_NEXT_ID, {}, {}},
+    {BPF_MAP_GET_NEXT_ID, {}, {}},
+    {BPF_BTF_GET_NEXT_ID, {}, {}},
+    {BPF_PROG_GET_FD_BY_ID, {}, {}, true},
+    {BPF_MAP_GET_FD_BY_ID, {}, {}, true},
+    {BPF_BTF_GET_FD_BY_ID, {}, {}, true},
+    // What else these may name and point to, for other types than XDP, is never looked at.
+    {BPF_PROG_ATTACH, {AT(attach_bpf_fd)}, {}},
+    {BPF_PROG_DETACH, {}, {}},
+    {BPF_PROG_QUERY, {}, {}},
+    {BPF_LINK_CREATE, {AT(link_create.prog_fd)}, {}, true},
+    {BPF_LINK_UPDATE,
+     {AT(link_update.link_fd), AT(link_update.new_prog_fd), AT(link_update.old_prog_fd)},
+     {}},
+    {BPF_LINK_DETACH, {AT(link_detach.link_fd)}, {}},
+    {BPF_LINK_GET_NEXT_ID, {}, {}},
+    {BPF_LINK_GET_FD_BY_ID, {}, {}, true},
+    {BPF_ENABLE_STATS, {}, {}, true},
+    {kGetShape, {offsetof(ShapeCall, fd)}, {}},
+    {kGetMemory, {offsetof(MemoryCall, fd)}, {}},
+    {kGetFdinfo, {offsetof(FdinfoCall, fd)}, kFdinfo},
+    {kOnPath, {}, kOnPathPath},
+    {kGetWaiter, {offsetof(WaiterCall, fd)}, {}},
+    {kSettle, {}, {}},
+    {kListInterfaces, {}, kInterfaces},
+    {kSetXdp, {offsetof(SetXdpCall, program), offsetof(SetXdpCall, expected)}, {}},
 };
 
 /// The info structure has pointers of its own.
@@ -131,7 +144,7 @@ public:
 
     int attributes(std::span<u8> block, u32 size) {
         attributes_ = block;
-        for (const u16 at : call_.fds) {
+        for (const u16 at : {call_.fds.first, call_.fds.second, call_.fds.third}) {
             if (at == kNoFd || at >= size) continue;
             if (at + sizeof(i32) > size) return EINVAL;
             walker_.fd(&block[at]);
@@ -160,7 +173,8 @@ private:
     /// Asked for where it matters: it costs the client a question.
     const Shape& shape() {
         if (!shape_)
-            shape_ = call_.fds[0] == kNoFd ? Shape{} : walker_.shape(load<i32>(&attributes_[call_.fds[0]]));
+            shape_ =
+                call_.fds.first == kNoFd ? Shape{} : walker_.shape(load<i32>(&attributes_[call_.fds.first]));
         return *shape_;
     }
 

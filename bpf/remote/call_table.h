@@ -40,9 +40,15 @@ struct Pointer {
 };
 
 inline constexpr u16 kNoFd = 0xffff;
+/// Offsets of i32 fields.
+struct FdFields {
+    u16 first = kNoFd; ///< whose shape is that of key, value and info
+    u16 second = kNoFd;
+    u16 third = kNoFd;
+};
 struct RemoteCall {
     u32 command;
-    u16 fds[2]; ///< offsets of i32 fields; the first one's shape is that of key, value and info
+    FdFields fds;
     std::span<const Pointer> pointers;
     bool makes_fd = false;
 };

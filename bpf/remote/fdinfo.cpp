@@ -25,16 +25,27 @@ std::string map_text(Map& map) {
     return text;
 }
 
+std::string tag_of(const Program& program) {
+    std::string tag;
+    for (const u8 byte : program.parts().tag) tag += fmt::format("{:02x}", byte);
+    return tag;
+}
+
 std::string program_text(const Program& program) {
     const Program::Parts& parts = program.parts();
-    std::string tag;
-    for (const u8 byte : parts.tag) tag += fmt::format("{:02x}", byte);
     // As Linux: the instructions, in whole pages.
     const auto page = static_cast<u64>(::sysconf(_SC_PAGESIZE));
     const u64 memory = (parts.insns.size() * sizeof(Insn) + page - 1) / page * page;
     return fmt::format("prog_type:\t{}\nprog_jited:\t{}\nprog_tag:\t{}\nmemlock:\t{}\nprog_id:\t{}\n"
                        "run_time_ns:\t0\nrun_cnt:\t0\nrecursion_misses:\t0\nverified_insns:\t{}\n",
-                       parts.type->type, parts.jit ? 1 : 0, tag, memory, program.id, parts.insns_processed);
+                       parts.type->type, parts.jit ? 1 : 0, tag_of(program), memory, program.id,
+                       parts.insns_processed);
+}
+
+std::string link_text(const Link& link) {
+    const XdpHooks::LinkState state = XdpHooks::instance().state_of(link);
+    return fmt::format("link_type:\txdp\nlink_id:\t{}\nprog_tag:\t{}\nprog_id:\t{}\nifindex:\t{}\n",
+                       link.id.load(), tag_of(*state.program), state.program->id, state.ifindex);
 }
 
 } // namespace
@@ -43,6 +54,7 @@ std::string fdinfo(const ObjectRef& object) {
     if (const auto* map = std::get_if<std::shared_ptr<Map>>(&object)) return map_text(**map);
     if (const auto* program = std::get_if<std::shared_ptr<const Program>>(&object))
         return program_text(**program);
+    if (const auto* link = std::get_if<std::shared_ptr<Link>>(&object)) return link_text(**link);
     return std::holds_alternative<std::shared_ptr<const Btf>>(object) ? "btf\n" : "";
 }
 

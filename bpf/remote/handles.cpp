@@ -18,6 +18,7 @@ namespace {
 /// As the links in /proc/PID/fd show them: bpftool reads the kind of an object there.
 const char* file_name(const ObjectRef& object) {
     if (std::holds_alternative<std::shared_ptr<Map>>(object)) return "bpf-map";
+    if (std::holds_alternative<std::shared_ptr<Link>>(object)) return "bpf-link";
     return std::holds_alternative<std::shared_ptr<const Program>>(object) ? "bpf-prog" : "btf";
 }
 

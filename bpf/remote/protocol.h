@@ -58,6 +58,8 @@ enum Extra : u32 {
     kOnPath,
     kGetWaiter,
     kSettle,
+    kListInterfaces,
+    kSetXdp,
 };
 
 /// A result: not the daemon's.
@@ -106,6 +108,32 @@ struct PathCall {
     u64 path;
     PathOperation operation;
     u32 reserved;
+};
+
+/// The interfaces, and what is attached to them. Result: how many there are; as many as `size` bytes hold are
+/// written.
+struct InterfaceRecord {
+    u32 ifindex;
+    u32 mtu;
+    u32 generic_program; ///< id, or 0
+    u32 native_program;
+    u8 mac[6];
+    char name[66]; ///< cut; Linux's have at most 15 characters
+};
+struct InterfacesCall {
+    u64 records;
+    u32 size;
+    u32 reserved;
+};
+
+/// RTM_SETLINK with IFLA_XDP: attaches a program, or, where that is -1, detaches the one that is. Result: 0
+/// or -errno.
+struct SetXdpCall {
+    u32 program;  ///< fd
+    u32 expected; ///< fd, or -1: with XDP_FLAGS_REPLACE
+    u32 ifindex;
+    u32 flags;
+    char why[96]; ///< written: the kernel's words for an error, or none
 };
 
 } // namespace xdplane::remote

@@ -14,6 +14,7 @@
 
 #include "bpf/remote/call_table.h"
 #include "bpf/remote/fdinfo.h"
+#include "bpf/remote/served_interfaces.h"
 #include "bpf/syscall/bpf_system.h"
 #include "bpf/syscall/pins.h"
 #include "bpf/syscall/test_run.h"
@@ -215,6 +216,13 @@ long on_path(const Piece& attributes) {
     return done.value_or(static_cast<int>(kElsewhere));
 }
 
+long set_xdp(Piece& attributes) {
+    auto call = attributes_as<SetXdpCall>(attributes);
+    const long result = set_xdp(call);
+    std::memcpy(attributes.bytes.data(), &call, sizeof call);
+    return result;
+}
+
 /// An fd that the command made becomes a handle.
 long hand_out(long result, Handles& handles, UniqueFd& handle) {
     int access = O_RDWR;
@@ -235,6 +243,8 @@ long run(const RemoteCall& call, Piece& attributes, Handles& handles, UniqueFd& 
     case kOnPath: return on_path(attributes);
     case kGetWaiter: return get_waiter(attributes, fd);
     case kSettle: settle_epoll(); return 0;
+    case kListInterfaces: return list_interfaces(attributes_as<InterfacesCall>(attributes));
+    case kSetXdp: return set_xdp(attributes);
     case BPF_OBJ_PIN:
         if (is_elsewhere(attributes_as<bpf_attr>(attributes).pathname)) return -EPERM;
         break;

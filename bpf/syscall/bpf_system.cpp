@@ -25,6 +25,9 @@ struct Command {
     CommandFn run;
     u32 known; ///< bytes of the attributes that mean something; the rest must be zero
 };
+/// Behind uprobe_multi.pid of LINK_CREATE, which headers of some systems do not have.
+constexpr u32 kLinkCreateEnd = 60;
+
 constexpr std::array kCommands = {
     Command{BPF_MAP_CREATE, "map_create", map_create, XDPLANE_UP_TO(map_extra)},
     Command{BPF_MAP_LOOKUP_ELEM, "map_lookup_elem", map_lookup_elem, XDPLANE_UP_TO(flags)},
@@ -35,12 +38,15 @@ constexpr std::array kCommands = {
     Command{BPF_PROG_LOAD, "prog_load", prog_load, XDPLANE_UP_TO(core_relo_rec_size) + sizeof(u32)},
     Command{BPF_OBJ_PIN, "obj_pin", obj_pin, XDPLANE_UP_TO(file_flags)},
     Command{BPF_OBJ_GET, "obj_get", obj_get, XDPLANE_UP_TO(file_flags)},
+    Command{BPF_PROG_ATTACH, "prog_attach", prog_attach, XDPLANE_UP_TO(replace_bpf_fd)},
+    Command{BPF_PROG_DETACH, "prog_detach", prog_detach, XDPLANE_UP_TO(attach_type)},
     Command{BPF_PROG_TEST_RUN, "prog_test_run", prog_test_run, XDPLANE_UP_TO(test.batch_size)},
     Command{BPF_PROG_GET_NEXT_ID, "prog_get_next_id", prog_get_next_id, XDPLANE_UP_TO(next_id)},
     Command{BPF_MAP_GET_NEXT_ID, "map_get_next_id", map_get_next_id, XDPLANE_UP_TO(next_id)},
     Command{BPF_PROG_GET_FD_BY_ID, "prog_get_fd_by_id", prog_get_fd_by_id, XDPLANE_UP_TO(prog_id)},
     Command{BPF_MAP_GET_FD_BY_ID, "map_get_fd_by_id", map_get_fd_by_id, XDPLANE_UP_TO(open_flags)},
     Command{BPF_OBJ_GET_INFO_BY_FD, "obj_get_info_by_fd", obj_get_info_by_fd, XDPLANE_UP_TO(info.info)},
+    Command{BPF_PROG_QUERY, "prog_query", prog_query, XDPLANE_UP_TO(query.prog_attach_flags)},
     Command{BPF_BTF_LOAD, "btf_load", btf_load, XDPLANE_UP_TO(btf_log_level)},
     Command{BPF_BTF_GET_FD_BY_ID, "btf_get_fd_by_id", btf_get_fd_by_id, XDPLANE_UP_TO(btf_id)},
     Command{BPF_MAP_LOOKUP_AND_DELETE_ELEM, "map_lookup_and_delete_elem", map_lookup_and_delete_elem,
@@ -52,8 +58,11 @@ constexpr std::array kCommands = {
             XDPLANE_UP_TO(batch.flags)},
     Command{BPF_MAP_UPDATE_BATCH, "map_update_batch", map_update_batch, XDPLANE_UP_TO(batch.flags)},
     Command{BPF_MAP_DELETE_BATCH, "map_delete_batch", map_delete_batch, XDPLANE_UP_TO(batch.flags)},
+    Command{BPF_LINK_CREATE, "link_create", link_create, kLinkCreateEnd},
+    Command{BPF_LINK_UPDATE, "link_update", link_update, XDPLANE_UP_TO(link_update.old_prog_fd)},
     Command{BPF_LINK_GET_FD_BY_ID, "link_get_fd_by_id", link_get_fd_by_id, XDPLANE_UP_TO(link_id)},
     Command{BPF_LINK_GET_NEXT_ID, "link_get_next_id", link_get_next_id, XDPLANE_UP_TO(next_id)},
+    Command{BPF_LINK_DETACH, "link_detach", link_detach, XDPLANE_UP_TO(link_detach.link_fd)},
     Command{BPF_ENABLE_STATS, "enable_stats", enable_stats, XDPLANE_UP_TO(enable_stats.type)},
     Command{BPF_PROG_BIND_MAP, "prog_bind_map", prog_bind_map, XDPLANE_UP_TO(prog_bind_map.flags)},
 };

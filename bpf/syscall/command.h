@@ -56,6 +56,13 @@ long obj_get(Call&);
 long prog_test_run(Call&);
 // btf_load.cpp
 long btf_load(Call&);
+// link_commands.cpp
+long link_create(Call&);
+long link_update(Call&);
+long link_detach(Call&);
+long prog_attach(Call&);
+long prog_detach(Call&);
+long prog_query(Call&);
 // enable_stats.cpp
 long enable_stats(Call&);
 // info.cpp

@@ -92,6 +92,19 @@ long btf_info(const Call& call, const Btf& btf) {
     return user.write(info);
 }
 
+long link_info(const Call& call, const Link& link) {
+    const UserInfo<bpf_link_info> user(call);
+    bpf_link_info info;
+    if (const int error = user.read(info); error != 0) return error;
+    std::memset(static_cast<void*>(&info), 0, sizeof info);
+    const XdpHooks::LinkState state = XdpHooks::instance().state_of(link);
+    info.type = BPF_LINK_TYPE_XDP;
+    info.id = link.id;
+    info.prog_id = state.program->id;
+    info.xdp.ifindex = state.ifindex;
+    return user.write(info);
+}
+
 /// A record size that the caller gives must be ours, or the count 0.
 bool fix_record_size(u32& count, u32& size, u32 ours) {
     const bool good = (count == 0 && size == 0) || size == ours;
@@ -180,18 +193,14 @@ long obj_get_info_by_fd(Call& call) {
     if (const auto* program = std::get_if<std::shared_ptr<const Program>>(&object))
         return program_info(call, *program);
     if (const auto* btf = std::get_if<std::shared_ptr<const Btf>>(&object)) return btf_info(call, **btf);
+    if (const auto* link = std::get_if<std::shared_ptr<Link>>(&object)) return link_info(call, **link);
     return is_open(fd) ? -EINVAL : -EBADFD;
 }
 
 long prog_get_next_id(Call& call) { return next_id(call, &ObjectTable::next_program_id); }
 long map_get_next_id(Call& call) { return next_id(call, &ObjectTable::next_map_id); }
 long btf_get_next_id(Call& call) { return next_id(call, &ObjectTable::next_btf_id); }
-
-/// Nothing is attached by links here.
-long link_get_next_id(Call& call) {
-    return call.attr.start_id >= kNoMoreIds || call.attr.open_flags != 0 ? -EINVAL : -ENOENT;
-}
-long link_get_fd_by_id(Call&) { return -ENOENT; }
+long link_get_next_id(Call& call) { return next_id(call, &ObjectTable::next_link_id); }
 
 long prog_get_fd_by_id(Call& call) {
     ObjectTable::instance().sweep();
@@ -211,6 +220,11 @@ long map_get_fd_by_id(Call& call) {
 long btf_get_fd_by_id(Call& call) {
     ObjectTable::instance().sweep();
     return open_by_id(ObjectTable::instance().btf_by_id(call.attr.btf_id), O_RDWR);
+}
+
+long link_get_fd_by_id(Call& call) {
+    ObjectTable::instance().sweep();
+    return open_by_id(ObjectTable::instance().link_by_id(call.attr.link_id), O_RDWR);
 }
 
 } // namespace xdplane

@@ -41,6 +41,7 @@ const char* file_name(const ObjectRef& object) {
     case 2: return "bpf-prog";
     case 4: return "perf_event";
     case 5: return "bpf-stats";
+    case 6: return "bpf-link";
     default: return "bpf-btf";
     }
 }
@@ -242,6 +243,10 @@ u32 ObjectTable::add(const std::shared_ptr<const Btf>& btf) {
     const std::lock_guard guard(lock_);
     return btfs_.add(btf);
 }
+u32 ObjectTable::add(const std::shared_ptr<Link>& link) {
+    const std::lock_guard guard(lock_);
+    return link->id = links_.add(link);
+}
 u32 ObjectTable::id_of(const Btf* btf) {
     const std::lock_guard guard(lock_);
     for (const auto& [id, object] : btfs_.objects)
@@ -261,6 +266,10 @@ u32 ObjectTable::next_btf_id(u32 start) {
     const std::lock_guard guard(lock_);
     return btfs_.next(start);
 }
+u32 ObjectTable::next_link_id(u32 start) {
+    const std::lock_guard guard(lock_);
+    return links_.next(start);
+}
 std::shared_ptr<Map> ObjectTable::map_by_id(u32 id) {
     const std::lock_guard guard(lock_);
     return maps_.find(id);
@@ -272,6 +281,10 @@ std::shared_ptr<const Program> ObjectTable::program_by_id(u32 id) {
 std::shared_ptr<const Btf> ObjectTable::btf_by_id(u32 id) {
     const std::lock_guard guard(lock_);
     return btfs_.find(id);
+}
+std::shared_ptr<Link> ObjectTable::link_by_id(u32 id) {
+    const std::lock_guard guard(lock_);
+    return links_.find(id);
 }
 
 void release_object(ObjectRef object) {

@@ -15,13 +15,14 @@
 #include "bpf/maps/perf_event.h"
 #include "bpf/prog/program.h"
 #include "bpf/prog/run_stats.h"
+#include "bpf/syscall/xdp_hooks.h"
 
 namespace xdplane {
 
 /// A reference to any object of bpf(2).
-using ObjectRef =
-    std::variant<std::monostate, std::shared_ptr<Map>, std::shared_ptr<const Program>,
-                 std::shared_ptr<const Btf>, std::shared_ptr<PerfEvent>, std::shared_ptr<RunStatsSwitch>>;
+using ObjectRef = std::variant<std::monostate, std::shared_ptr<Map>, std::shared_ptr<const Program>,
+                               std::shared_ptr<const Btf>, std::shared_ptr<PerfEvent>,
+                               std::shared_ptr<RunStatsSwitch>, std::shared_ptr<Link>>;
 
 /// Objects by fd and by id.
 ///
@@ -62,6 +63,7 @@ public:
     u32 add(const std::shared_ptr<Map>& map);
     u32 add(const std::shared_ptr<Program>& program);
     u32 add(const std::shared_ptr<const Btf>& btf);
+    u32 add(const std::shared_ptr<Link>& link);
     /// 0 if it has none.
     u32 id_of(const Btf* btf);
 
@@ -69,10 +71,12 @@ public:
     u32 next_map_id(u32 start);
     u32 next_program_id(u32 start);
     u32 next_btf_id(u32 start);
+    u32 next_link_id(u32 start);
     /// Null if the id is not in use.
     std::shared_ptr<Map> map_by_id(u32 id);
     std::shared_ptr<const Program> program_by_id(u32 id);
     std::shared_ptr<const Btf> btf_by_id(u32 id);
+    std::shared_ptr<Link> link_by_id(u32 id);
 
 private:
     template<class T>
@@ -105,6 +109,7 @@ private:
     Ids<Map> maps_;
     Ids<const Program> programs_;
     Ids<const Btf> btfs_;
+    Ids<Link> links_;
 };
 
 /// For an object whose last fd is gone: if no pin names it either, it does what Linux does when the last

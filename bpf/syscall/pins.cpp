@@ -169,7 +169,8 @@ long obj_pin(Call& call) {
     if (call.attr.file_flags != 0) return -EINVAL;
     ObjectRef object = ObjectTable::instance().find(static_cast<int>(call.attr.bpf_fd));
     const bool pinnable = std::holds_alternative<std::shared_ptr<Map>>(object) ||
-                          std::holds_alternative<std::shared_ptr<const Program>>(object);
+                          std::holds_alternative<std::shared_ptr<const Program>>(object) ||
+                          std::holds_alternative<std::shared_ptr<Link>>(object);
     if (!pinnable) return -EINVAL;
     if (call.attr.pathname == 0) return -EFAULT;
     return PinTable::instance().pin(user_pointer<const char>(call.attr.pathname), object);
@@ -184,6 +185,7 @@ long obj_get(Call& call) {
     if (const int error = PinTable::instance().get(user_pointer<const char>(call.attr.pathname), object))
         return error;
     const bool map = std::holds_alternative<std::shared_ptr<Map>>(object);
+    if (flags != 0 && std::holds_alternative<std::shared_ptr<Link>>(object)) return -EINVAL;
     const int access = !map || flags == 0 ? O_RDWR : flags == BPF_F_RDONLY ? O_RDONLY : O_WRONLY;
     return ObjectTable::instance().open(object, access);
 }

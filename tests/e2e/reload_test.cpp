@@ -15,6 +15,7 @@
 #include <rte_ring.h>
 #include <thread>
 
+#include "bpf/syscall/bpf_system.h"
 #include "dataplane/control_commands.h"
 #include "dataplane/eal.h"
 #include "tests/e2e/packet_file.h"
@@ -192,6 +193,91 @@ TEST_F(Reload, LosesAndMixesNothing) {
     EXPECT_EQ(counted["maps"][0]["entries"][0]["value_fields"], traffic.sent) << counted.dump();
     daemon_.reset();
     EXPECT_EQ(rte_mempool_in_use_count(pool), 0U);
+    rte_mempool_free(pool);
+}
+
+/// A program of bpf(2), and links with it.
+struct Attacher {
+    Attacher() {
+        static const bpf_insn insns[] = {
+            {.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = 0, .src_reg = 0, .off = 0, .imm = XDP_PASS},
+            {.code = BPF_JMP | BPF_EXIT, .dst_reg = 0, .src_reg = 0, .off = 0, .imm = 0}};
+        bpf_attr attr{};
+        attr.prog_type = BPF_PROG_TYPE_XDP;
+        attr.insns = reinterpret_cast<u64>(insns);
+        attr.insn_cnt = 2;
+        attr.license = reinterpret_cast<u64>("GPL");
+        program = static_cast<int>(bpf_syscall(BPF_PROG_LOAD, &attr, sizeof attr));
+    }
+    ~Attacher() { close_object_fd(program); }
+    Attacher(const Attacher&) = delete;
+    Attacher& operator=(const Attacher&) = delete;
+    [[nodiscard]] int attach(u32 ifindex) const {
+        bpf_attr attr{};
+        attr.link_create.prog_fd = static_cast<u32>(program);
+        attr.link_create.target_ifindex = ifindex;
+        attr.link_create.attach_type = BPF_XDP;
+        return static_cast<int>(bpf_syscall(BPF_LINK_CREATE, &attr, sizeof attr));
+    }
+    int program;
+};
+
+/// Programs come and go in front of a port, through reloads: each packet is judged by one of them, or by the
+/// configured chain.
+TEST_F(Reload, AttachedProgramsLoseNothing) {
+    constexpr u32 kTimes = 100;
+    const RingPort a("attach_a");
+    const RingPort b("attach_b");
+    rte_mempool* pool = rte_pktmbuf_pool_create("attach", 4095, 0, 0, 2048, SOCKET_ID_ANY);
+    ASSERT_NE(pool, nullptr);
+    copy("stamp", "stamp.bpf.o");
+    write("run.toml", ports("attach_a", "attach_b") + "[[chain]]\nname = \"c\"\n[[chain.stage]]\n"
+                                                      "object = \"stamp.bpf.o\"\nprogram = \"first\"\n");
+    start();
+    const u32 ifindex = daemon_->list()[0].ifindex;
+    const Attacher attacher;
+    EXPECT_EQ(attacher.attach(54321), -EINVAL);
+    const auto packets_of = [&](const std::string& chain) {
+        for (const ChainReport& report : daemon_->plane().chains())
+            if (report.name == chain) return report.packets;
+        return u64{0};
+    };
+    Traffic traffic(a, b, pool);
+    for (u32 i = 0; i < kTimes; ++i) {
+        const int link = attacher.attach(ifindex);
+        ASSERT_GT(link, 0);
+        EXPECT_EQ(attacher.attach(ifindex), -EBUSY);
+        // What is attached judges, the chain does not, whatever the configuration becomes.
+        const u64 before = packets_of("c");
+        const u64 judged = packets_of("attached:a");
+        if (i % 10 == 0) {
+            ASSERT_TRUE(daemon_->reload());
+        }
+        const auto deadline = std::chrono::steady_clock::now() + 60s;
+        while (packets_of("attached:a") == judged && std::chrono::steady_clock::now() < deadline)
+            std::this_thread::sleep_for(100us);
+        EXPECT_GT(packets_of("attached:a"), judged);
+        EXPECT_EQ(packets_of("c"), before);
+        close_object_fd(link);
+    }
+    const u64 attached = packets_of("attached:a");
+    const u64 before = packets_of("c");
+    const auto deadline = std::chrono::steady_clock::now() + 60s;
+    while (packets_of("c") == before && std::chrono::steady_clock::now() < deadline)
+        std::this_thread::sleep_for(1ms);
+    traffic.finish();
+    EXPECT_EQ(packets_of("attached:a"), attached) << "the configured chain judges again";
+    EXPECT_EQ(daemon_->generation(), 1 + kTimes / 10);
+    EXPECT_EQ(daemon_->stop(), 0U);
+    EXPECT_EQ(traffic.received, traffic.sent);
+    EXPECT_EQ(traffic.out_of_order, 0U);
+    EXPECT_EQ(packets_of("c") + packets_of("attached:a"), traffic.sent);
+    // Its interfaces go with the daemon, its links do not.
+    const int link = attacher.attach(ifindex);
+    EXPECT_GT(link, 0);
+    daemon_.reset();
+    EXPECT_EQ(attacher.attach(ifindex), -EINVAL);
+    close_object_fd(link);
     rte_mempool_free(pool);
 }
 

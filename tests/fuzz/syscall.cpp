@@ -6,6 +6,7 @@
 //
 // Input: for each call the command (1 byte), the size of the attributes (1), a choice of objects (1), the
 // attributes. What pointers point to is the input itself.
+#include <cerrno>
 #include <cstdio>
 #include <cstdlib>
 #include <linux/bpf.h>
@@ -14,6 +15,7 @@
 #include "bpf/syscall/bpf_system.h"
 #include "bpf/syscall/object_table.h"
 #include "bpf/syscall/pins.h"
+#include "bpf/syscall/xdp_hooks.h"
 #include "tests/fuzz/input.h"
 #include "tests/fuzz/target.h"
 
@@ -24,6 +26,19 @@ namespace {
 constexpr u32 kCalls = 24;
 constexpr u32 kArea = 4096;      ///< what one pointer may reach
 constexpr u64 kMaxMap = 1 << 20; ///< bytes of a map that is used and not only made
+
+/// Two interfaces, one of which refuses.
+struct FuzzedInterfaces final : Interfaces {
+    FuzzedInterfaces() { XdpHooks::instance().serve(this); }
+    ~FuzzedInterfaces() override { XdpHooks::instance().serve(nullptr); }
+    [[nodiscard]] std::vector<Interface> list() const override {
+        return {{.ifindex = 1, .mtu = 1500, .name = "one", .mac = {}},
+                {.ifindex = 2, .mtu = 1500, .name = "two", .mac = {}}};
+    }
+    [[nodiscard]] int install(u32 ifindex, const std::shared_ptr<const Program>&) override {
+        return ifindex == 2 ? -ENOMEM : 0;
+    }
+};
 
 class Session {
 public:
@@ -61,7 +76,8 @@ private:
     static bool returns_fd(u32 command) {
         return command == BPF_MAP_CREATE || command == BPF_PROG_LOAD || command == BPF_BTF_LOAD ||
                command == BPF_PROG_GET_FD_BY_ID || command == BPF_MAP_GET_FD_BY_ID ||
-               command == BPF_BTF_GET_FD_BY_ID || command == BPF_OBJ_GET;
+               command == BPF_BTF_GET_FD_BY_ID || command == BPF_OBJ_GET || command == BPF_LINK_CREATE ||
+               command == BPF_LINK_GET_FD_BY_ID;
     }
     void keep(int fd) {
         const auto map = map_from_fd(fd);
@@ -139,6 +155,19 @@ private:
             attr.prog_bind_map.prog_fd = fd(attr.prog_bind_map.prog_fd);
             attr.prog_bind_map.map_fd = fd(attr.prog_bind_map.map_fd);
             return true;
+        case BPF_PROG_ATTACH: attr.attach_bpf_fd = fd(attr.attach_bpf_fd); return true;
+        case BPF_LINK_CREATE:
+            attr.link_create.prog_fd = fd(attr.link_create.prog_fd);
+            attr.link_create.target_ifindex %= 3;
+            if ((choice_ & 1) != 0) attr.link_create.attach_type = BPF_XDP;
+            return true;
+        case BPF_LINK_UPDATE:
+            attr.link_update.link_fd = fd(attr.link_update.link_fd);
+            attr.link_update.new_prog_fd = fd(attr.link_update.new_prog_fd);
+            if (attr.link_update.old_prog_fd != 0)
+                attr.link_update.old_prog_fd = fd(attr.link_update.old_prog_fd);
+            return true;
+        case BPF_LINK_DETACH: attr.link_detach.link_fd = fd(attr.link_detach.link_fd); return true;
         default: return true;
         }
     }
@@ -205,6 +234,7 @@ private:
     static constexpr const char* kPaths[] = {"/sys/fs/bpf/a", "/sys/fs/bpf/./b", "/sys/fs/bpf/a/below",
                                              "/sys/fs/bpf",   "/sys/fs/bpf/c.d", "/nowhere/a"};
 
+    FuzzedInterfaces interfaces_; ///< go last
     std::span<const u8> whole_;
     fuzz::Input input_;
     u8 choice_ = 0;

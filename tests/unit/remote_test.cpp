@@ -443,7 +443,7 @@ TEST_F(Remote, CallsBeyondTheLimitAreRefused) {
     attr.btf = address(&byte);
     attr.btf_size = kMaxMessage + 1;
     EXPECT_EQ(forward(BPF_BTF_LOAD, &attr, sizeof attr), -E2BIG);
-    EXPECT_EQ(forward(BPF_LINK_CREATE, &attr, sizeof attr), -EINVAL) << "no row, no call";
+    EXPECT_EQ(forward(BPF_ITER_CREATE, &attr, sizeof attr), -EINVAL) << "no row, no call";
     for (u32 size = 0; size < sizeof attr; ++size) {
         // Every field may be cut in two.
         attr = zero_attr();
