@@ -14,7 +14,8 @@
 namespace xdplane {
 namespace {
 
-/// Elements of a chain that are fetched: with a bucket per entry one key in fifty is further behind.
+/// Elements of a chain that are fetched: with two buckets per entry four keys in a thousand are further
+/// behind.
 constexpr u32 kElements = 3;
 
 const HashMap& hash(const Map& map) noexcept { return static_cast<const HashMap&>(map); }
