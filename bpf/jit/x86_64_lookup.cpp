@@ -32,8 +32,11 @@ u32 loaded_at_once(u32 size) { return std::min(8U, std::bit_floor(size)); }
 /// The first bytes of a trie's key, as a big-endian number.
 constexpr Gp kWindow = x86::r8;
 
-const u64* more_of_trie(const LpmTrie* trie, u64 window, u64 entry, u32 length) noexcept {
-    return trie->lookup_more(window, LpmFrontEntry(entry), length);
+/// The word of a trie's front that the key leads to.
+constexpr Gp kWord = x86::r9;
+
+const u64* more_of_trie(const LpmTrie* trie, u64 window, const std::atomic<u64>* word, u32 length) noexcept {
+    return trie->lookup_more(window, *word, length);
 }
 
 bool survives_lookup(u8 reg) { return reg >= R6; }
@@ -240,7 +243,6 @@ LookupEmitter::Outcome LookupEmitter::lpm(Map& map, const Label& miss) {
     a_.shr(x86::rax, x86::cl);
     a_.and_(x86::rcx, Imm(-4096));
     // The word of the table, or that of the block which it leads to; without a jump that nobody can foresee.
-    constexpr Gp kWord = x86::r9;
     a_.lea(kWord, x86::ptr(x86::rcx, x86::rax, 3));
     a_.mov(x86::rax, x86::qword_ptr(kWord));
     a_.mov(x86::rdx, kWindow);
@@ -267,7 +269,7 @@ void LookupEmitter::rest_of_lpm(Map& map, const LpmLabels& labels) {
     a_.bind(labels.more);
     if (static_cast<const LpmTrie&>(map).layout().data_size <= 8) {
         load_key_word(x86::rcx, 0, sizeof(u32));
-        a_.mov(x86::rdx, x86::rax);
+        a_.mov(x86::rdx, kWord);
         a_.mov(x86::rsi, kWindow);
         emit_.load_constant(x86::rdi, address_of(&map));
         emit_.load_constant(x86::rax, reinterpret_cast<std::uintptr_t>(&more_of_trie));

@@ -106,8 +106,12 @@ u64* LpmTrie::lookup(const u8* key) const noexcept {
     return start.node == nullptr ? start.value : find_below(start, bits, length);
 }
 
-u64* LpmTrie::lookup_more(u64 window, LpmFrontEntry entry, u32 length) const noexcept {
-    return find_below(begin(entry), LpmBits(window), length);
+u64* LpmTrie::lookup_more(u64 window, const std::atomic<u64>& word, u32 length) const noexcept {
+    // Compiled code has read it already; here it is read so that all see what it leads to (and it may be
+    // another).
+    const LpmBits bits(window);
+    const Start start = begin(LpmFrontEntry(word.load(std::memory_order_acquire)), bits, length);
+    return start.node == nullptr ? start.value : find_below(start, bits, length);
 }
 
 /// In line twice: where all bits are in a register, and where they are not.

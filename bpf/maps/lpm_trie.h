@@ -115,8 +115,8 @@ public:
     // Data path. Keys are struct bpf_lpm_trie_key: u32 prefix length, then the data.
     [[nodiscard]] u64* lookup(const u8* key) const noexcept;
     /// The rest of a lookup for compiled code, of a key of up to 8 bytes: `window` has all of its bits, and
-    /// its entry of the front has more.
-    [[nodiscard]] u64* lookup_more(u64 window, LpmFrontEntry entry, u32 length) const noexcept;
+    /// the word of the front, or of a block, that is its own has more.
+    [[nodiscard]] u64* lookup_more(u64 window, const std::atomic<u64>& word, u32 length) const noexcept;
     /// -EINVAL, -EEXIST, -ENOENT; -ENOSPC: the map is full; -ENOMEM.
     int update(const u8* key, const u8* value, u64 flags) noexcept;
     int erase(const u8* key) noexcept;
@@ -156,6 +156,7 @@ private:
     };
     /// Where a descent begins: below what the front knows, if the key is long enough for it.
     [[nodiscard]] Start begin(const LpmBits& bits, u32 length) const noexcept;
+    [[nodiscard]] Start begin(LpmFrontEntry entry, const LpmBits& bits, u32 length) const noexcept;
     [[nodiscard]] Start begin(LpmFrontEntry entry) const noexcept;
     [[nodiscard]] u64* find_below(const Start& start, const LpmBits& bits, u32 length) const noexcept;
     [[nodiscard]] std::atomic<u64>* front_entry(const LpmBits& bits, u32 width) const noexcept {
@@ -259,11 +260,13 @@ inline __attribute__((always_inline)) u32 LpmTrie::result(const LpmNode& node, u
 inline __attribute__((always_inline)) LpmTrie::Start LpmTrie::begin(const LpmBits& bits,
                                                                     u32 length) const noexcept {
     const u32 width = front_.bits();
-    const Start root{block(root_.load(std::memory_order_acquire)), 0, nullptr};
-    if (width == 0 || length < width) return root;
-    LpmFrontEntry entry(front_entry(bits, width)->load(std::memory_order_acquire));
+    if (width == 0 || length < width) return {block(root_.load(std::memory_order_acquire)), 0, nullptr};
+    return begin(LpmFrontEntry(front_entry(bits, width)->load(std::memory_order_acquire)), bits, length);
+}
+inline __attribute__((always_inline)) LpmTrie::Start LpmTrie::begin(LpmFrontEntry entry, const LpmBits& bits,
+                                                                    u32 length) const noexcept {
     if (entry.is_block()) {
-        if (length < kLpmWithBlock) return root;
+        if (length < kLpmWithBlock) return {block(root_.load(std::memory_order_acquire)), 0, nullptr};
         entry = LpmFrontEntry(block_entry(entry, bits)->load(std::memory_order_acquire));
     }
     return entry.has_more() ? begin(entry) : Start{nullptr, 0, entry.value()};
