@@ -15,8 +15,8 @@ namespace xdplane {
 struct MapPolicy {
     /// It has so many bytes.
     u64 from = 32U << 20;
-    /// The first pages cost no more than so many nanoseconds each. To copy one takes 400 or so.
-    u64 most_ns_per_page = 200;
+    /// The first pages cost no more than so many nanoseconds each. To copy one takes 500 to 1000.
+    u64 most_ns_per_page = 400;
 };
 
 /// The bytes of an input, front to back, read into a window that stays in the cache of the processor; or, of

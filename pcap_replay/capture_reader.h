@@ -62,7 +62,7 @@ public:
 
 private:
     /// Bytes ahead of the packet in hand.
-    static constexpr std::size_t kPrefetch = 2048;
+    static constexpr std::size_t kPrefetch = 4096;
 
     /// An interface description of pcapng.
     struct Interface {

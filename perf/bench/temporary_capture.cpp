@@ -29,9 +29,9 @@ struct PacketHeader {
     u32 length;
 };
 
+/// Where captures lie: a file system of a disk, whose pages the kernel keeps.
 std::string directory() {
     std::error_code ignored;
-    if (::access("/dev/shm", W_OK) == 0) return "/dev/shm";
     return std::filesystem::temp_directory_path(ignored);
 }
 
@@ -65,6 +65,8 @@ Result<TemporaryCapture> TemporaryCapture::make(const PacketSet& packets, u64 by
         written = std::fwrite(records.data(), records.size(), 1, file) == 1;
         capture.packets_ += packets.size();
     }
+    // Nothing is left to be written while it is measured.
+    written = std::fflush(file) == 0 && ::fsync(fd) == 0 && written;
     written = std::fclose(file) == 0 && written;
     if (!written) return fail(errno, "{}: {}", path, std::strerror(errno));
     return capture;

@@ -7,7 +7,7 @@
 
 namespace xdplane::bench {
 
-/// A pcap file that anyone may read, in memory where there is a place for that; gone with the object.
+/// A pcap file that anyone may read, in the directory for temporary files; gone with the object.
 class TemporaryCapture {
 public:
     /// All packets of the set, again and again until the file has that many bytes.
