@@ -35,14 +35,18 @@ bool ProgArray::compatible(const Owner& owner) {
     return *owner_ == owner;
 }
 
+void ProgArray::publish(u32 index, const Entry* entry) noexcept {
+    slots_[index].store(entry, std::memory_order_release);
+    doors_[index].store(entry != nullptr ? entry->tail_entry : nullptr, std::memory_order_release);
+    ahead_doors_[index].store(entry != nullptr ? entry->ahead_entry : nullptr, std::memory_order_release);
+}
+
 int ProgArray::put(u32 index, std::shared_ptr<const Program> program, const Entry* entry) {
     if (index >= count_) return -E2BIG;
     {
         const std::lock_guard guard(lock_);
         programs_[index].swap(program);
-        slots_[index].store(entry, std::memory_order_release);
-        doors_[index].store(entry->tail_entry, std::memory_order_release);
-        ahead_doors_[index].store(entry->ahead_entry, std::memory_order_release);
+        publish(index, entry);
     }
     retire(std::move(program));
     return 0;
@@ -57,9 +61,7 @@ int ProgArray::erase(u32 index) {
         if (found == programs_.end()) return -ENOENT;
         old = std::move(found->second);
         programs_.erase(found);
-        slots_[index].store(nullptr, std::memory_order_release);
-        doors_[index].store(nullptr, std::memory_order_release);
-        ahead_doors_[index].store(nullptr, std::memory_order_release);
+        publish(index, nullptr);
     }
     retire(std::move(old));
     return 0;
@@ -77,11 +79,7 @@ void ProgArray::clear() {
     {
         const std::lock_guard guard(lock_);
         programs = std::exchange(programs_, {});
-        for (const auto& [index, program] : programs) {
-            slots_[index].store(nullptr, std::memory_order_release);
-            doors_[index].store(nullptr, std::memory_order_release);
-            ahead_doors_[index].store(nullptr, std::memory_order_release);
-        }
+        for (const auto& [index, program] : programs) publish(index, nullptr);
     }
     for (auto& [index, program] : programs) retire(std::move(program));
 }

@@ -60,6 +60,8 @@ public:
 private:
     ProgArray(MapSpec spec, Mapping memory);
     int put(u32 index, std::shared_ptr<const Program> program, const Entry* entry);
+    /// What workers find in the slot; null: nothing. With the lock.
+    void publish(u32 index, const Entry* entry) noexcept;
 
     u32 count_;
     Mapping memory_;                        ///< of the three arrays
