@@ -58,7 +58,7 @@ bool LpmTrie::go_on(Descent& descent) const noexcept {
             __builtin_prefetch(descent.word);
             return true;
         }
-        const Start start = entry.has_more() ? begin(entry) : Start{nullptr, 0, entry.value()};
+        const Start start = begin(entry, bits, descent.length);
         descent.value = start.value;
         descent.at = start.at;
         next = start.node;

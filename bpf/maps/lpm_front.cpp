@@ -33,12 +33,6 @@ u32 LpmFront::wanted(u32 count) const noexcept {
     return bits;
 }
 
-namespace {
-
-constexpr u32 kBlockUnits = kLpmBlockWords * sizeof(u64) / LpmArena::kUnit;
-
-} // namespace
-
 /// Writes the entries from..to, those of some prefix, of the table by `bits`.
 class LpmTrie::FrontFill {
 public:
@@ -156,7 +150,7 @@ std::atomic<u64>* LpmTrie::front_block(const std::atomic<u64>& entry) noexcept {
     const LpmFrontEntry old(entry.load(std::memory_order_relaxed));
     if (old.is_block()) return old.block();
     if (max_length_ < kLpmWithBlock) return nullptr;
-    const u32 unit = arena_.take(kBlockUnits, false);
+    const u32 unit = arena_.take(kLpmBlockUnits, false);
     if (unit == LpmArena::kNone) return nullptr;
     ++front_blocks_;
     return reinterpret_cast<std::atomic<u64>*>(arena_.at(unit));
@@ -166,7 +160,7 @@ std::atomic<u64>* LpmTrie::front_block(const std::atomic<u64>& entry) noexcept {
 void LpmTrie::retire_front_block(const std::atomic<u64>* block) noexcept {
     --front_blocks_;
     const auto offset = reinterpret_cast<const u8*>(block) - arena_.at(0);
-    arena_.retire(static_cast<u32>(offset / LpmArena::kUnit), kBlockUnits);
+    arena_.retire(static_cast<u32>(offset / LpmArena::kUnit), kLpmBlockUnits);
 }
 
 /// The entries of keys that begin with the first `length` bits.

@@ -65,6 +65,7 @@ inline constexpr std::array<u32, 2> kLpmFrontBits{12, 18};
 /// Bits of a key, and words, of a block; and of both together.
 inline constexpr u32 kLpmBlockBits = 6;
 inline constexpr u32 kLpmBlockWords = 1U << kLpmBlockBits;
+inline constexpr u32 kLpmBlockUnits = kLpmBlockWords * sizeof(u64) / LpmArena::kUnit;
 inline constexpr u32 kLpmWithBlock = kLpmFrontBits.back() + kLpmBlockBits;
 /// Entries of the trie from which on the table by so many bits pays: small ones fit the nearest cache.
 inline constexpr std::array<u32, 2> kLpmFrontFrom{32, 512};

@@ -79,8 +79,7 @@ Result<> LpmTrie::allocate() {
     pool_ = std::move(*pool);
     // Four times what entries can need, for blocks that wait or are of other sizes: only addresses.
     const u64 per_entry = 4 + max_length_ / (LpmNodeValue::kSkipMost * kChunkBits);
-    constexpr u64 kUnitsPerBlock = kLpmBlockWords * sizeof(u64) / LpmArena::kUnit;
-    const u64 blocks = std::min(u64{capacity_}, u64{1} << kLpmFrontBits.back()) * kUnitsPerBlock;
+    const u64 blocks = std::min(u64{capacity_}, u64{1} << kLpmFrontBits.back()) * kLpmBlockUnits;
     auto arena = LpmArena::create(4 * per_entry * capacity_ + 2 * blocks + (u64{1} << 16), kReserve);
     if (!arena) return fail(arena.error());
     arena_ = std::move(*arena);
