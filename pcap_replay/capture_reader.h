@@ -97,6 +97,14 @@ private:
     void peek_pcapng_format();
     void set_error(std::string message);
     void set_cut(std::string_view what, u64 expected);
+    /// Of a burst just counted: its packets, or none where the file was cut under them.
+    u32 unless_cut(u32 count) {
+        if (!bytes_.cut()) [[likely]]
+            return count;
+        packets_ -= count;
+        set_cut("the file", bytes_.size());
+        return 0;
+    }
 
     [[nodiscard]] u16 get16(const u8* at) const;
     [[nodiscard]] u32 get32(const u8* at) const;
@@ -139,12 +147,8 @@ u32 CaptureReader::pcap_burst(u32 most, Take&& take) {
         }
         bytes_.skip(bytes_.left() - left);
     } while (count == 0 && bring_record());
-    if (bytes_.cut()) [[unlikely]] {
-        set_cut("the file", bytes_.size());
-        return 0;
-    }
     packets_ += count;
-    return count;
+    return unless_cut(count);
 }
 
 template<class Take>
@@ -165,13 +169,8 @@ u32 CaptureReader::pcapng_burst(u32 most, Take&& take) {
         more = take(packet);
     }
     bytes_.skip(bytes_.left() - left);
-    if (bytes_.cut()) [[unlikely]] {
-        --packets_; // next_pcapng() has counted one
-        set_cut("the file", bytes_.size());
-        return 0;
-    }
-    packets_ += count - 1;
-    return count;
+    packets_ += count - 1; // next_pcapng() has counted one
+    return unless_cut(count);
 }
 
 } // namespace xdplane
