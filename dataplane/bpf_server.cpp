@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "bpf/remote/served_call.h"
+#include "dataplane/local_socket.h"
 #include "dataplane/serve.h"
 
 namespace xdplane {
@@ -75,24 +76,6 @@ Received receive(int socket, void* to, std::size_t room, std::vector<ReceivedFd>
     const bool bad = !strangers.empty() || (message.msg_flags & MSG_CTRUNC) != 0;
     if (!strangers.empty()) close_elsewhere(std::move(strangers));
     return {size, bad};
-}
-
-ssize_t send(int socket, const void* from, std::size_t size, int fd) {
-    alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int))> control{};
-    iovec data{const_cast<void*>(from), size};
-    msghdr message{};
-    message.msg_iov = &data;
-    message.msg_iovlen = 1;
-    if (fd >= 0) {
-        message.msg_control = control.data();
-        message.msg_controllen = control.size();
-        cmsghdr* const rights = CMSG_FIRSTHDR(&message);
-        rights->cmsg_level = SOL_SOCKET;
-        rights->cmsg_type = SCM_RIGHTS;
-        rights->cmsg_len = CMSG_LEN(sizeof fd);
-        std::memcpy(CMSG_DATA(rights), &fd, sizeof fd);
-    }
-    return ::sendmsg(socket, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
 } // namespace
@@ -166,8 +149,9 @@ struct BpfServer::State : std::enable_shared_from_this<State> {
         }
         void write() {
             while (sent < output.bytes.size()) {
-                const ssize_t size = send(socket.native_handle(), &output.bytes[sent],
-                                          output.bytes.size() - sent, sent == 0 ? output.fd.get() : -1);
+                const ssize_t size =
+                    send_with_fd(socket.native_handle(), &output.bytes[sent], output.bytes.size() - sent,
+                                 sent == 0 ? output.fd.get() : -1);
                 if (size < 0 && errno == EINTR) continue;
                 if (size < 0 && errno == EAGAIN) return wait_to_write();
                 if (size <= 0) return close();

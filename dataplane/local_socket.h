@@ -27,7 +27,8 @@ struct ControlSocket {
 [[nodiscard]] Result<> listen_at(const ControlSocket& where,
                                  boost::asio::local::stream_protocol::acceptor& acceptor);
 
-/// sendmsg(2) and recvmsg(2) with at most one descriptor beside the bytes; send_with_fd() does not wait.
+/// sendmsg(2) and recvmsg(2) with at most one descriptor beside the bytes (-1: none); send_with_fd() does not
+/// wait.
 [[nodiscard]] ssize_t send_with_fd(int socket, const void* from, std::size_t size, int fd);
 [[nodiscard]] ssize_t receive_with_fd(int socket, void* to, std::size_t room, UniqueFd& fd);
 
