@@ -2,8 +2,9 @@
 // Copyright (c) 2026, the xdplane authors
 //
 // Stages that look at a byte and count: as programs of a chain, and in a row by tail calls.
-#include <bpf/bpf_helpers.h>
 #include <linux/bpf.h>
+
+#include <bpf/bpf_helpers.h>
 
 struct {
     __uint(type, BPF_MAP_TYPE_ARRAY);

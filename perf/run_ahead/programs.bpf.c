@@ -3,8 +3,9 @@
 //
 // One lookup of a 5-tuple, of an address, and a load balancer's three in a row.
 #include <bpf/bpf_endian.h>
-#include <bpf/bpf_helpers.h>
 #include <linux/bpf.h>
+
+#include <bpf/bpf_helpers.h>
 #include <linux/if_ether.h>
 #include <linux/in.h>
 #include <linux/ip.h>
