@@ -20,9 +20,18 @@ struct MachineCode {
     std::vector<u8> bytes;
     u32 run_offset = 0;       ///< scalar entry: Entry::run's signature
     u32 run_burst_offset = 0; ///< burst entry: Entry::run_burst's signature
+    u32 run_split_offset = 0; ///< of a program in two halves: RunSplit; 0: none
     u32 tail_offset = 0;      ///< where tail calls enter
     std::vector<u32> offsets; ///< of each lowered insn, for disassembly
 };
+
+/// What is done when a burst has been through the first half of a program, and the maps have fetched.
+struct BetweenHalves {
+    void (*run)(BetweenHalves*) noexcept;
+};
+/// A program in two halves over a burst: what Entry::run_burst does, for 1 to kBurst packets. The last
+/// argument may be null.
+using RunSplit = void(const Entry*, XdpBuff*, u32 count, RunContext*, BetweenHalves*) noexcept;
 
 struct JitBackend {
     std::string_view name; ///< "x86-64"

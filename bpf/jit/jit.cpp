@@ -18,15 +18,17 @@ public:
         entry.run = reinterpret_cast<decltype(entry.run)>(base + code.run_offset);
         entry.run_burst = reinterpret_cast<decltype(entry.run_burst)>(base + code.run_burst_offset);
         entry.tail_entry = base + code.tail_offset;
+        if (code.run_split_offset != 0) run_split = reinterpret_cast<RunSplit*>(base + code.run_split_offset);
     }
+    RunSplit* run_split = nullptr;
 
 private:
     CodeMemory memory_;
     std::vector<std::shared_ptr<Map>> maps_;
 };
 
-Result<std::unique_ptr<Executable>> compile(const JitBackend& backend, const LoweredProgram& program,
-                                            std::vector<u8>* jited) {
+Result<std::unique_ptr<JitExecutable>> compile(const JitBackend& backend, const LoweredProgram& program,
+                                               std::vector<u8>* jited) {
     Result<MachineCode> code = backend.compile(program);
     if (!code) return fail(code.error(), "jit");
     Result<CodeMemory> memory = CodeMemory::seal(*code);
@@ -45,7 +47,8 @@ Result<std::unique_ptr<Executable>> jit(const LoweredProgram& program, std::vect
     if (!executable || program.slice() == nullptr) return executable;
     auto slice = compile(*backend, *program.slice(), nullptr);
     if (!slice) return fail(slice.error(), "slice");
-    return run_ahead(std::move(*executable), std::move(*slice), *program.slice());
+    RunSplit* const run_split = (*executable)->run_split;
+    return run_ahead(std::move(*executable), run_split, std::move(*slice), *program.slice());
 }
 
 } // namespace xdplane

@@ -3,6 +3,7 @@
 #include "bpf/jit/run_ahead.h"
 
 #include <algorithm>
+#include <array>
 #include <vector>
 
 #include "bpf/base/ticks.h"
@@ -20,9 +21,10 @@ constexpr u32 kBurstsOff = 64;
 
 class AheadExecutable final : public Executable {
 public:
-    AheadExecutable(std::unique_ptr<Executable> program, std::unique_ptr<Executable> slice,
-                    const LoweredProgram& lowered)
+    AheadExecutable(std::unique_ptr<Executable> program, RunSplit* run_split,
+                    std::unique_ptr<Executable> slice, const LoweredProgram& lowered)
         : program_(std::move(program)),
+          run_split_(run_split),
           slice_(std::move(slice)),
           sites_(lowered.ahead_sites()),
           leaves_(lowered.tail_calls()),
@@ -41,13 +43,13 @@ private:
         const AheadExecutable& own = self(entry);
         const Entry& program = own.program_->entry;
         const RunAhead mode = run_ahead_mode();
-        const u32 first = count >= kLeastPackets && mode != RunAhead::off ? own.first_pass() : kAheadPasses;
-        if (first == kAheadPasses || t_run.cpu >= own.cpus_.size())
+        const Passes passes = count >= kLeastPackets && mode != RunAhead::off ? own.passes() : Passes{};
+        if (passes.first == kAheadPasses || t_run.cpu >= own.cpus_.size())
             return program.run_burst(&program, packets, count, context);
         Cpu& cpu = own.cpus_[t_run.cpu];
         if (mode == RunAhead::on) {
-            own.prepare(first, packets, count, context);
-            return program.run_burst(&program, packets, count, context);
+            own.run_ahead(passes, packets, count, context);
+            return;
         }
         if (cpu.bursts_off != 0) {
             --cpu.bursts_off;
@@ -55,20 +57,66 @@ private:
         }
         const bool trying = cpu.trial.trying();
         const u64 begin = trying ? cpu_ticks() : 0;
-        if (cpu.trial.ahead() && !own.prepare(first, packets, count, context) && own.leaves_)
+        if (!cpu.trial.ahead())
+            program.run_burst(&program, packets, count, context);
+        else if (!own.run_ahead(passes, packets, count, context) && own.leaves_)
             cpu.bursts_off = kBurstsOff;
-        program.run_burst(&program, packets, count, context);
         if (trying) cpu.trial.measured(cpu_ticks() - begin, count);
         cpu.trial.next();
     }
 
-    /// The first pass that has something to fetch; kAheadPasses if none has.
-    [[nodiscard]] u32 first_pass() const noexcept {
-        u32 first = leaves_ ? 0 : kAheadPasses;
-        for (const AheadSite& site : *sites_)
-            if (site.depth < first && ahead_pays(*site.map)) first = site.depth;
-        return first;
+    /// Depths of lookups for which there is something to fetch.
+    struct Passes {
+        u32 first = kAheadPasses; ///< none
+        u32 last = 0;
+    };
+    [[nodiscard]] Passes passes() const noexcept {
+        if (leaves_) return {0, kAheadPasses - 1};
+        Passes found;
+        for (const AheadSite& site : *sites_) {
+            if (site.depth >= found.first && site.depth <= found.last) continue;
+            if (!ahead_pays(*site.map)) continue;
+            found.first = std::min(found.first, site.depth);
+            found.last = std::max(found.last, site.depth);
+        }
+        return found;
     }
+
+    /// The burst. Returns whether there was something to fetch.
+    bool run_ahead(Passes passes, XdpBuff* packets, u32 count, RunContext* context) const noexcept {
+        const Entry& program = program_->entry;
+        if (run_split_ == nullptr || passes.first != 0) {
+            const bool fetched = prepare(passes.first, packets, count, context);
+            program.run_burst(&program, packets, count, context);
+            return fetched;
+        }
+        while (count != 0) {
+            const u32 some = std::min(count, kBurst);
+            Between later(*this, packets, some, context);
+            run_split_(&program, packets, some, context, passes.last == 0 ? nullptr : &later);
+            packets += some;
+            count -= some;
+        }
+        return true;
+    }
+
+    /// Lookups behind the first ones.
+    struct Between : BetweenHalves {
+        Between(const AheadExecutable& own_, XdpBuff* packets_, u32 count_, RunContext* context_) noexcept
+            : own(own_), packets(packets_), count(count_), context(context_) {
+            run = [](BetweenHalves* self) noexcept {
+                const Between& at = *static_cast<Between*>(self);
+                std::array<u32, kBurst> verdicts; // the first half's own
+                for (u32 i = 0; i < at.count; ++i) verdicts[i] = at.packets[i].verdict;
+                at.own.prepare(1, at.packets, at.count, at.context);
+                for (u32 i = 0; i < at.count; ++i) at.packets[i].verdict = verdicts[i];
+            };
+        }
+        const AheadExecutable& own;
+        XdpBuff* packets;
+        u32 count;
+        RunContext* context;
+    };
 
     /// Returns whether there was something to fetch.
     bool prepare(u32 first, XdpBuff* packets, u32 count, RunContext* context) const noexcept {
@@ -78,7 +126,7 @@ private:
         u32 pass = first;
         do {
             ahead.begin(pass);
-            // Leaves its own results in the verdicts, which the program then overwrites.
+            // Leaves its own results in the verdicts.
             slice_->entry.run_burst(&slice_->entry, packets, std::min(count, kBurst), context);
             fetched |= ahead.fetch();
         } while (ahead.more && ++pass < kAheadPasses);
@@ -93,6 +141,7 @@ private:
     };
 
     std::unique_ptr<Executable> program_;
+    RunSplit* run_split_; ///< null: the program is not cut in two
     std::unique_ptr<Executable> slice_;
     std::shared_ptr<const std::vector<AheadSite>> sites_;
     bool leaves_; ///< by tail calls: what they lead to is not known
@@ -101,9 +150,9 @@ private:
 
 } // namespace
 
-std::unique_ptr<Executable> run_ahead(std::unique_ptr<Executable> program, std::unique_ptr<Executable> slice,
-                                      const LoweredProgram& lowered) {
-    return std::make_unique<AheadExecutable>(std::move(program), std::move(slice), lowered);
+std::unique_ptr<Executable> run_ahead(std::unique_ptr<Executable> program, RunSplit* run_split,
+                                      std::unique_ptr<Executable> slice, const LoweredProgram& lowered) {
+    return std::make_unique<AheadExecutable>(std::move(program), run_split, std::move(slice), lowered);
 }
 
 } // namespace xdplane

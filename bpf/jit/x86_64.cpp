@@ -28,6 +28,7 @@ Result<MachineCode> Compiler::run() {
 
     scalar_entry();
     if (Result<> done = burst_entry(); !done) return fail(done.error());
+    if (Result<> done = split_entry(); !done) return fail(done.error());
     for (std::size_t i = 0; i < program_.functions().size(); ++i)
         if (Result<> done = function(i); !done) return fail(done.error());
     return finish();
@@ -58,6 +59,10 @@ void Compiler::make_labels(const LoweredFunction& function) {
         if (kind == OpKind::jump || kind == OpKind::may_goto || kind == OpKind::ja)
             label(static_cast<u32>(insn.target));
     }
+    // No insn is emitted together with a stop behind it. Lookups never are.
+    if (half_ == Half::whole) return;
+    for (const SplitStop& stop : split_.stops)
+        if (program_.insns()[stop.insn].op != Op::map_lookup) label(stop.insn);
 }
 
 Label Compiler::label(u32 insn) {
@@ -110,7 +115,18 @@ Result<> Compiler::function(std::size_t index) {
 Result<> Compiler::body(const LoweredFunction& function) {
     make_labels(function);
     for (u32 i = function.begin; i < function.end;) {
+        const SplitStop* const stop = half_ == Half::whole ? nullptr : stop_at(i);
+        if (stop == nullptr && is_left_out(i)) {
+            ++i;
+            continue;
+        }
         if (labels_[i].isValid()) a_.bind(labels_[i]);
+        if (stop != nullptr && half_ == Half::first) {
+            park(*stop);
+            ++i;
+            continue;
+        }
+        if (stop != nullptr) resume(*stop);
         result_.offsets[i] = offset();
         u32 done = several(i);
         if (done == 0) {
@@ -170,7 +186,9 @@ void Compiler::leave() {
     a_.ret();
 }
 void Compiler::exit(bool last) {
-    if (frame_.in_loop) {
+    if (half_ != Half::whole) {
+        next_in_half();
+    } else if (frame_.in_loop) {
         next_packet();
     } else if (frame_.main) {
         leave();

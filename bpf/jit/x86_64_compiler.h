@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Copyright (c) 2026, the xdplane authors
 #pragma once
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -15,7 +16,8 @@
 /// tail-call. The burst entry has the main body a second time, inside its loop over the packets: a frame for
 /// all of them, the packet and the end of the burst in registers that the body does not use, and instead of a
 /// return the next packet. Programs with tail calls, and very long ones, call the body for each packet, as
-/// the scalar entry does. A body that is called takes the context in rdi and the RunContext in r12,
+/// the scalar entry does. A program in two halves has an entry for bursts that goes through one after the
+/// other. A body that is called takes the context in rdi and the RunContext in r12,
 /// makes its own stack, and returns r0 in rax; it changes r6-r10 freely.
 ///
 /// A tail call jumps through the door of its target, which takes over the frame as it is: the return address
@@ -47,6 +49,26 @@ struct BurstLoop {
     Label again;
     Label done;
 };
+
+/// Where the first half of a split program ends.
+struct SplitStop {
+    u32 insn = 0;
+    i32 list = -1;             ///< its key is noted for maps[list]; -1: it is no lookup to be fetched for
+    bool key_on_stack = false; ///< at a known place
+    Label resume;              ///< where the second half begins
+};
+
+/// The burst entry of a program in two halves.
+struct SplitLoops {
+    std::vector<SplitStop> stops; ///< in order
+    std::vector<Map*> maps;       ///< that fetch
+    u32 record_bytes = 0;
+    Label again; ///< the loop of the half in hand
+    Label fetch;
+    Label done;
+};
+
+enum class Half : u8 { whole, first, second };
 
 /// The test of a lookup's result, behind the lookup.
 struct NullTest {
@@ -129,6 +151,22 @@ private:
     void save(const std::vector<Gp>& registers, u32 bytes);
     void restore(const std::vector<Gp>& registers, u32 bytes);
 
+    // x86_64_split.cpp
+    Result<> split_entry();
+    bool plan_split();
+    [[nodiscard]] const SplitStop* stop_at(u32 insn) const;
+    [[nodiscard]] bool is_left_out(u32 insn) const;
+    [[nodiscard]] std::optional<asmjit::x86::Mem> noted_hash(u32 insn) const;
+    [[nodiscard]] static asmjit::x86::Mem note_count(std::size_t list);
+    template<class Visit>
+    void for_kept_registers(const SplitStop& stop, Visit visit) const;
+    void fetch_notes();
+    void between_halves();
+    void park(const SplitStop& stop);
+    void resume(const SplitStop& stop);
+    void next_of_burst();
+    void next_in_half();
+
     // x86_64_fusion.cpp
     [[nodiscard]] u32 several(u32 index);
     [[nodiscard]] bool falls_into_next(u32 index) const;
@@ -169,6 +207,8 @@ private:
     ColdCode cold_; ///< of the function in hand, as the next ones
     Frame frame_;
     BurstLoop loop_;
+    SplitLoops split_;
+    Half half_ = Half::whole; ///< of the main body, that is compiled
     Label epilogue_;
     Label return_zero_;
     MachineCode result_;

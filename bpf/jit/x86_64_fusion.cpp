@@ -96,7 +96,9 @@ u32 Compiler::map_lookup(u32 index) {
     const LoweredInsn& insn = program_.insns()[index];
     const Label miss = a_.newLabel();
     LookupEmitter lookup(a_, emit_, cold_, program_.key_of(index));
-    const Outcome outcome = lookup.emit(*program_.maps()[static_cast<u32>(insn.target)], miss);
+    Map& map = *program_.maps()[static_cast<u32>(insn.target)];
+    const std::optional<x86::Mem> hash = noted_hash(index);
+    const Outcome outcome = hash ? lookup.emit_noted(map, *hash, miss) : lookup.emit(map, miss);
     if (outcome == Outcome::called) return 1;
     if (outcome == Outcome::never) {
         a_.xor_(x86::eax, x86::eax);

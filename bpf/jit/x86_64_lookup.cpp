@@ -7,6 +7,7 @@
 #include <linux/bpf.h>
 
 #include "bpf/maps/hash_mix.h"
+#include "bpf/maps/run_ahead.h"
 #include "bpf/run/run_context.h"
 
 namespace xdplane::x86_64 {
@@ -39,6 +40,8 @@ const u64* more_of_trie(const LpmTrie* trie, u64 window, const std::atomic<u64>*
     return trie->lookup_more(window, *word, length);
 }
 
+u32 words_of(const HashMap::Layout& layout) { return (layout.key_size + 7) / 8; }
+
 bool survives_lookup(u8 reg) { return reg >= R6; }
 
 } // namespace
@@ -58,6 +61,47 @@ bool LookupEmitter::is_compiled(const Map& map) {
 LookupEmitter::Outcome LookupEmitter::emit(Map& map, const Label& miss) {
     if (!is_compiled(map)) return call(map);
     return (this->*std::ranges::find(kRows, map.spec().type, &Row::type)->code)(map, miss);
+}
+
+bool LookupEmitter::can_note(const Map& map) { return is_compiled(map) && map.ops().ahead != nullptr; }
+
+/// Loads as wide as they can be: the key's stores, of whatever width, have reached the cache.
+LookupEmitter::Outcome LookupEmitter::emit_noted(Map& map, const x86::Mem& hash, const Label& miss) {
+    if (key_ != nullptr) {
+        LookupKey key = *key_;
+        std::erase_if(key.pieces,
+                      [](const KeyPiece& piece) { return piece.kind != KeyPiece::Kind::constant; });
+        settled_ = std::make_shared<const LookupKey>(std::move(key));
+        key_ = settled_.get();
+    }
+    noted_hash_ = hash;
+    return emit(map, miss);
+}
+
+void LookupEmitter::note(Map& map, const x86::Mem& notes, const x86::Mem& count, const x86::Mem& hash) {
+    static_assert(kNoteWords == 3);
+    const auto next_note = [&] {
+        a_.mov(x86::ecx, count);
+        a_.inc(count);
+        a_.lea(x86::rcx, x86::ptr(x86::rcx, x86::rcx, 1));
+        a_.lea(kBase, x86::ptr(x86::rsp, x86::rcx, 3, notes.offsetLo32()));
+    };
+    if (map.spec().type != BPF_MAP_TYPE_LPM_TRIE) {
+        const HashMap::Layout layout = static_cast<const HashMap&>(map).layout();
+        load_words(layout);
+        hash_words(layout);
+        fetch_bucket(layout);
+        a_.mov(hash, x86::rax);
+        next_note();
+        a_.mov(x86::qword_ptr(kBase), x86::rax);
+        return;
+    }
+    next_note();
+    const u32 bytes = std::min(map.spec().key_size, kKeyWordsBytes);
+    for (u32 at = 0; at < bytes; at += 8) {
+        load_key_word(x86::rax, at, std::min(8U, bytes - at));
+        a_.mov(x86::qword_ptr(kBase, static_cast<i32>(at)), x86::rax);
+    }
 }
 
 LookupEmitter::Outcome LookupEmitter::call(Map& map) {
@@ -114,25 +158,39 @@ LookupEmitter::Outcome LookupEmitter::array(Map& map, const Label& miss) {
 
 LookupEmitter::Outcome LookupEmitter::hash(Map& map, const Label& miss) {
     const HashMap::Layout layout = static_cast<const HashMap&>(map).layout();
-    const u32 words = (layout.key_size + 7) / 8;
-    for (u32 i = 0; i < words; ++i) {
+    load_words(layout);
+    if (noted_hash_) {
+        a_.mov(x86::rax, *noted_hash_);
+    } else {
+        hash_words(layout);
+    }
+    chain(layout, miss);
+    hash_value(layout);
+    return Outcome::maybe;
+}
+
+void LookupEmitter::load_words(const HashMap::Layout& layout) {
+    for (u32 i = 0; i < words_of(layout); ++i) {
         const u32 size = std::min(8U, layout.key_size - i * 8);
         // Bytes of the last word are loaded through what it replaces.
         const bool through_key = kWords[i].id() == kKey.id() && key_ == nullptr;
         load_key_word(through_key ? kBase : kWords[i], i * 8, size);
         if (through_key) a_.mov(kWords[i], kBase);
     }
-    hash_words(layout, words);
-    chain(layout, words, miss);
-    hash_value(layout);
-    return Outcome::maybe;
+}
+
+void LookupEmitter::fetch_bucket(const HashMap::Layout& layout) {
+    a_.mov(kElement.r32(), x86::eax);
+    a_.and_(kElement.r32(), Imm(static_cast<i32>(layout.mask)));
+    emit_.load_constant(kBase, address_of(layout.buckets));
+    a_.prefetcht0(x86::ptr(kBase, kElement, 2));
 }
 
 /// eax = hash. Changes rdx and kBase.
-void LookupEmitter::hash_words(const HashMap::Layout& layout, u32 words) {
+void LookupEmitter::hash_words(const HashMap::Layout& layout) {
     emit_.load_constant(x86::rax, layout.hash_start);
     emit_.load_constant(kBase, kMixMultiplier);
-    for (u32 i = 0; i < words; ++i) {
+    for (u32 i = 0; i < words_of(layout); ++i) {
         a_.xor_(x86::rax, kWords[i]);
         a_.mul(kBase); // rdx:rax
         a_.xor_(x86::rax, x86::rdx);
@@ -143,7 +201,7 @@ void LookupEmitter::hash_words(const HashMap::Layout& layout, u32 words) {
 }
 
 /// Leaves the element's address in kElement and, where values lie apart, its number + 1 in rdx.
-void LookupEmitter::chain(const HashMap::Layout& layout, u32 words, const Label& miss) {
+void LookupEmitter::chain(const HashMap::Layout& layout, const Label& miss) {
     const Label again = a_.newLabel();
     const Label compare = a_.newLabel();
     const Label next = a_.newLabel();
@@ -167,7 +225,7 @@ void LookupEmitter::chain(const HashMap::Layout& layout, u32 words, const Label&
     a_.add(kElement, kBase);
     a_.cmp(x86::dword_ptr(kElement, HashMap::Layout::kHash), x86::eax);
     a_.jne(next);
-    for (u32 i = 0; i < words; ++i) {
+    for (u32 i = 0; i < words_of(layout); ++i) {
         a_.cmp(kWords[i], x86::qword_ptr(kElement, HashMap::Layout::kKey + static_cast<i32>(i) * 8));
         a_.jne(next);
     }

@@ -2,6 +2,8 @@
 // Copyright (c) 2026, the xdplane authors
 #pragma once
 #include <functional>
+#include <memory>
+#include <optional>
 #include <vector>
 
 #include "bpf/jit/x86_64_emitter.h"
@@ -28,12 +30,22 @@ public:
     /// There is code for it, which does not read r2 if it knows where the key is.
     [[nodiscard]] static bool is_compiled(const Map& map);
 
+    /// There is code for note().
+    [[nodiscard]] static bool can_note(const Map& map);
+
     /// `key`: what is known of the key, or null. The key's address is in rsi, as r2.
     LookupEmitter(asmjit::x86::Assembler& assembler, Emitter& emitter, ColdCode& cold, const LookupKey* key)
         : a_(assembler), emit_(emitter), cold_(cold), key_(key) {}
 
     /// Changes r0-r5 and the scratch registers; keeps all others, and what lies on the stack.
     [[nodiscard]] Outcome emit(Map& map, const Label& miss);
+    /// The same for a key that note() has seen, a while ago: its hash is there.
+    [[nodiscard]] Outcome emit_noted(Map& map, const asmjit::x86::Mem& hash, const Label& miss);
+
+    /// Code that notes the key for AheadOps::fetch: at notes[*count], which is counted up. Hashes: the hash
+    /// goes to `hash` too, and its bucket is on its way. Changes what emit() does.
+    void note(Map& map, const asmjit::x86::Mem& notes, const asmjit::x86::Mem& count,
+              const asmjit::x86::Mem& hash);
 
 private:
     using Code = Outcome (LookupEmitter::*)(Map&, const Label&);
@@ -50,8 +62,10 @@ private:
     Outcome call_with_key(Map& map);
 
     // hash()
-    void hash_words(const HashMap::Layout& layout, u32 words);
-    void chain(const HashMap::Layout& layout, u32 words, const Label& miss);
+    void load_words(const HashMap::Layout& layout);
+    void hash_words(const HashMap::Layout& layout);
+    void fetch_bucket(const HashMap::Layout& layout);
+    void chain(const HashMap::Layout& layout, const Label& miss);
     void rest_of_chain(const HashMap::Layout& layout, const Label& next, const Label& compare,
                        const Label& again, const Label& miss);
     void hash_value(const HashMap::Layout& layout);
@@ -80,6 +94,8 @@ private:
     Emitter& emit_;
     ColdCode& cold_;
     const LookupKey* key_;
+    std::shared_ptr<const LookupKey> settled_; ///< what `key_` points at, if its stores are long done
+    std::optional<asmjit::x86::Mem> noted_hash_;
 };
 
 } // namespace xdplane::x86_64

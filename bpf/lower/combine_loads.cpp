@@ -60,7 +60,9 @@ private:
         const bool wide = info(both.op).width == 64 && info(moved.op).width == 64;
         if (moved.imm != bits || bits == 64 || (bits == 32 && !wide)) return;
         if (!lower_half_before(high, both.src, upper, bits)) return;
+        const u8 flags = upper.flags;
         both = make_insn(load_op(bits * 2), both.dst, upper.src, upper.off - static_cast<i32>(bits / 8), 0);
+        both.flags = flags;
         dropped_[shift] = dropped_[high] = true;
     }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Copyright (c) 2026, the xdplane authors
+#include <algorithm>
 #include <iterator>
 
 #include "bpf/helpers/helper.h"
@@ -126,7 +127,9 @@ std::string LoweredProgram::disassemble() const {
                            function->is_callback ? ", callback" : "");
             ++function;
         }
-        fmt::format_to(std::back_inserter(out), "{:5}: {}\n", i, text(insns_[i], *this));
+        const bool stop = split_ != nullptr && std::ranges::binary_search(split_->stops, i);
+        fmt::format_to(std::back_inserter(out), "{:5}: {}{}\n", i, text(insns_[i], *this),
+                       stop ? " ; the first half ends here" : "");
     }
     return out;
 }

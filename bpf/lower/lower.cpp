@@ -6,6 +6,7 @@
 #include "bpf/lower/draft.h"
 #include "bpf/lower/lookup_keys.h"
 #include "bpf/lower/slice.h"
+#include "bpf/lower/split.h"
 
 namespace xdplane {
 namespace {
@@ -58,6 +59,7 @@ public:
         std::optional<Slice> ahead = slice(draft);
         Result<LoweredProgram> program = finish(draft);
         if (!program || !ahead) return program;
+        program->split_ = find_split(*program);
         Result<LoweredProgram> runs_ahead = finish(ahead->draft);
         if (!runs_ahead) return fail(runs_ahead.error(), "slice");
         runs_ahead->sites_ = std::move(ahead->sites);

@@ -19,6 +19,7 @@ enum LoweredFlags : u8 {
     kCodePointer = 1, ///< ld_imm64: the CallbackEntry of the sub-program at insn `target`, see run/callback.h
     kKernelFunction = 2, ///< call_helper: `target` is an index into kfunc_table()
     kRunsAhead = 4,      ///< in a slice: call_helper of ahead_visit(); tail_call into the slice of the target
+    kOwnMemory = 8,      ///< ldx: of the packet's own context, stack or data; st, stx: of its own stack
 };
 
 /// One lowered instruction: the row's operation with wide fields.
@@ -96,6 +97,18 @@ struct LookupKey {
     std::vector<KeyPiece> pieces;
 };
 
+/// The main program in two halves (lower/split.h).
+struct Split {
+    enum Half : u8 {
+        kFirst = 1,  ///< the first half
+        kSecond = 2, ///< the second half
+        kStop = 4,   ///< where the first half ends and the second begins
+        kReached = 8 ///< in the second half not only as a stop
+    };
+    std::vector<u8> halves; ///< of each insn of the main program: a set of Half
+    std::vector<u32> stops; ///< insns that are stops, in order
+};
+
 class LoweredProgram {
 public:
     [[nodiscard]] const std::vector<LoweredInsn>& insns() const { return insns_; }
@@ -118,7 +131,9 @@ public:
     [[nodiscard]] const LoweredProgram* slice() const { return slice_.get(); }
     /// Of a slice: the lookups it visits. Its insns hold their addresses.
     [[nodiscard]] const std::shared_ptr<const std::vector<AheadSite>>& ahead_sites() const { return sites_; }
-    /// One line per insn, for `xdplane dump --lowered`.
+    /// Null if the main program is not worth cutting, or cannot be.
+    [[nodiscard]] const Split* split() const { return split_.get(); }
+    /// One line per insn, for `xdplane dump --lowered`; stops are marked.
     [[nodiscard]] std::string disassemble() const;
 
 private:
@@ -132,6 +147,7 @@ private:
     std::shared_ptr<const LoweredProgram> slice_;
     std::shared_ptr<const std::vector<AheadSite>> sites_;
     std::vector<LookupKey> keys_; ///< by insn
+    std::shared_ptr<const Split> split_;
     const ProgramType* type_ = nullptr;
     bool needs_context_ = false;
     bool tail_calls_ = false;

@@ -205,6 +205,22 @@ bool starts_function(const LoweredInsn& insn) {
            (insn.op == Op::ld_imm64 && (insn.flags & kCodePointer) != 0);
 }
 
-Result<> translate(Draft& draft) { return Translator(draft).run(); }
+namespace {
+
+bool is_own_memory(OpKind kind, PtrKind base) {
+    if (kind != OpKind::ldx) return (kind == OpKind::st || kind == OpKind::stx) && base == PtrKind::stack;
+    return base == PtrKind::ctx || base == PtrKind::stack || base == PtrKind::packet ||
+           base == PtrKind::packet_meta;
+}
+
+} // namespace
+
+Result<> translate(Draft& draft) {
+    if (Result<> done = Translator(draft).run(); !done) return done;
+    for (DraftInsn& entry : draft.insns)
+        if (is_own_memory(info(entry.insn.op).kind, draft.program.facts()[entry.origin].base))
+            entry.insn.flags |= kOwnMemory;
+    return {};
+}
 
 } // namespace xdplane

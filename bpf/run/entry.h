@@ -12,7 +12,8 @@ struct RunContext;
 struct Entry {
     /// Runs the program on one packet and returns r0. Does not write XdpBuff::verdict.
     u32 (*run)(const Entry*, XdpBuff*, RunContext*) noexcept = nullptr;
-    /// Runs the program on `count` packets in order and stores each r0 in its verdict.
+    /// Runs the program on `count` packets in order and stores each r0 in its verdict. No two packets share
+    /// memory that the program writes: what changes nothing may be done for all of them first.
     void (*run_burst)(const Entry*, XdpBuff*, u32 count, RunContext*) noexcept = nullptr;
     /// The engine's own door for tail calls: a code address (JIT) or the LoweredProgram (interpreter).
     const void* tail_entry = nullptr;

@@ -55,7 +55,8 @@ Maps make_maps() {
 }
 
 /// Null if the verifier refuses it or takes long.
-std::shared_ptr<Program> compile(u32 type, const std::string& text, const Maps& maps, u32& sliced) {
+std::shared_ptr<Program> compile(u32 type, const std::string& text, const Maps& maps, u32& sliced,
+                                 u32& split) {
     auto insns = assemble(text);
     if (!insns) return nullptr;
     VerifyRequest request;
@@ -85,6 +86,7 @@ std::shared_ptr<Program> compile(u32 type, const std::string& text, const Maps& 
         const auto lowered = lower(*verified);
         if (!lowered) return nullptr;
         sliced += lowered->slice() != nullptr;
+        split += lowered->split() != nullptr;
         auto executable = jit(*lowered);
         EXPECT_TRUE(executable) << executable.error().message;
         Program::Parts parts;
@@ -121,13 +123,13 @@ protected:
     std::string run(u64 seed, RunAhead mode) {
         const PlausibleProgram text(seed);
         const Maps maps = make_maps();
-        const auto program = compile(text.type(), text.text(), maps, sliced_);
+        const auto program = compile(text.type(), text.text(), maps, sliced_, split_);
         if (!program) return {};
         ProgArray& targets = static_cast<ProgArray&>(*maps[6]);
         for (u32 i = 0; i < 2; ++i) {
             const PlausibleProgram target(seed + (u64{i} + 1) * 1'000'000);
             if (target.type() != text.type()) continue;
-            if (const auto compiled = compile(target.type(), target.text(), maps, sliced_)) {
+            if (const auto compiled = compile(target.type(), target.text(), maps, sliced_, split_)) {
                 EXPECT_EQ(targets.set(i, compiled), 0);
             }
         }
@@ -147,6 +149,7 @@ protected:
     }
 
     u32 sliced_ = 0;
+    u32 split_ = 0;
 
 private:
     /// Few different packets, so that keys come again within a burst.
@@ -189,6 +192,7 @@ TEST_F(RunAheadOfRandomPrograms, ChangesNothing) {
     Reclaimer::instance().collect();
     if (rounds < 40) return;
     EXPECT_GT(sliced_, rounds / 10);
+    EXPECT_GT(split_, rounds / 10);
     EXPECT_GT(compared, rounds / 10);
 }
 
@@ -206,9 +210,11 @@ TEST(RunAheadStress, MapsThatChangeMeanwhile) {
                             fd);
     text += "r0 = 2\nexit\nout:\nr0 = 1\nexit\n";
     u32 sliced = 0;
-    const auto program = compile(BPF_PROG_TYPE_XDP, text, maps, sliced);
+    u32 split = 0;
+    const auto program = compile(BPF_PROG_TYPE_XDP, text, maps, sliced, split);
     ASSERT_TRUE(program);
     ASSERT_EQ(sliced, 1U);
+    ASSERT_EQ(split, 1U);
     set_run_ahead(RunAhead::on);
 
     std::atomic<bool> stop{false};

@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Copyright (c) 2026, the xdplane authors
+#include "bpf/lower/split.h"
+
+#include <utility>
+
+#include "bpf/lower/draft.h"
+
+namespace xdplane {
+namespace {
+
+class Splitter {
+public:
+    explicit Splitter(const LoweredProgram& program)
+        : program_(program), size_(program.functions().front().end) {
+        split_.halves.resize(size_);
+    }
+
+    std::shared_ptr<const Split> run() {
+        walk_first();
+        for (u32 i = 0; i < size_; ++i)
+            if ((split_.halves[i] & Split::kStop) != 0) split_.stops.push_back(i);
+        if (!has_site()) return nullptr;
+        if (hides_site()) return nullptr;
+        walk_second();
+        return std::make_shared<const Split>(std::move(split_));
+    }
+
+private:
+    [[nodiscard]] const LoweredInsn& insn(u32 i) const { return program_.insns()[i]; }
+    [[nodiscard]] const Map& map_of(u32 i) const {
+        return *program_.maps()[static_cast<u32>(insn(i).target)];
+    }
+    /// A lookup worth fetching for.
+    [[nodiscard]] bool is_site(u32 i) const {
+        return insn(i).op == Op::map_lookup && map_of(i).ops().ahead != nullptr;
+    }
+
+    /// It changes registers and its stack only, and finds the same whatever happens to other packets.
+    [[nodiscard]] bool is_private(u32 i) const {
+        switch (info(insn(i).op).kind) {
+        case OpKind::alu:
+        case OpKind::endian:
+        case OpKind::jump:
+        case OpKind::may_goto:
+        case OpKind::ja:
+        case OpKind::ld_imm64:
+        case OpKind::exit: return true;
+        case OpKind::ldx:
+        case OpKind::st:
+        case OpKind::stx: return (insn(i).flags & kOwnMemory) != 0;
+        default: break;
+        }
+        switch (insn(i).op) {
+        case Op::nop:
+        case Op::ctx_length: return true;
+        case Op::map_lookup: return map_of(i).ops().array_like;
+        default: return false;
+        }
+    }
+
+    template<class Visit>
+    void for_successors(u32 i, Visit visit) const {
+        const LoweredInsn& at = insn(i);
+        const OpKind kind = info(at.op).kind;
+        if (!ends_block(at.op) && i + 1 < size_) visit(i + 1);
+        if (kind == OpKind::jump || kind == OpKind::ja || kind == OpKind::may_goto)
+            visit(static_cast<u32>(at.target));
+    }
+
+    /// Visits what is reached from the insns on the list: `enter(i)` says whether i is new and to be gone on
+    /// from.
+    template<class Enter>
+    void walk(std::vector<u32> work, Enter enter) const {
+        while (!work.empty()) {
+            const u32 i = work.back();
+            work.pop_back();
+            for_successors(i, [&](u32 next) {
+                if (enter(next)) work.push_back(next);
+            });
+        }
+    }
+
+    void walk_first() {
+        const auto enter = [&](u32 i) {
+            const u8 half = is_private(i) ? Split::kFirst : Split::kStop;
+            return std::exchange(split_.halves[i], half) == 0 && half == Split::kFirst;
+        };
+        if (enter(0)) walk({0}, enter);
+    }
+
+    [[nodiscard]] bool has_site() const {
+        for (const u32 stop : split_.stops)
+            if (is_site(stop)) return true;
+        return false;
+    }
+
+    /// Some path makes its first lookup behind a stop of another kind.
+    [[nodiscard]] bool hides_site() const {
+        std::vector<bool> seen(size_);
+        std::vector<u32> others;
+        for (const u32 stop : split_.stops)
+            if (!is_site(stop)) others.push_back(stop);
+        bool hidden = false;
+        walk(std::move(others), [&](u32 i) {
+            if (is_site(i)) hidden = true;
+            if (seen[i] || is_site(i)) return false;
+            seen[i] = true;
+            return true;
+        });
+        return hidden;
+    }
+
+    void walk_second() {
+        for (const u32 stop : split_.stops) split_.halves[stop] |= Split::kSecond;
+        std::vector<bool> seen(size_);
+        walk(split_.stops, [&](u32 i) {
+            if (seen[i]) return false;
+            seen[i] = true;
+            split_.halves[i] |= Split::kSecond | Split::kReached;
+            return true;
+        });
+    }
+
+    const LoweredProgram& program_;
+    u32 size_; ///< insns of the main program
+    Split split_;
+};
+
+} // namespace
+
+std::shared_ptr<const Split> find_split(const LoweredProgram& program) {
+    if (program.tail_calls() || program.functions().front().stack_depth > kMostSplitStack) return nullptr;
+    return Splitter(program).run();
+}
+
+} // namespace xdplane
