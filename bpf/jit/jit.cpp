@@ -44,11 +44,16 @@ Result<std::unique_ptr<Executable>> jit(const LoweredProgram& program, std::vect
     const JitBackend* const backend = host_backend();
     if (backend == nullptr) return fail(EOPNOTSUPP, "no JIT for this machine");
     auto executable = compile(*backend, program, jited);
-    if (!executable || program.slice() == nullptr) return executable;
-    auto slice = compile(*backend, *program.slice(), nullptr);
-    if (!slice) return fail(slice.error(), "slice");
-    RunSplit* const run_split = (*executable)->run_split;
-    return run_ahead(std::move(*executable), run_split, std::move(*slice), *program.slice());
+    if (!executable) return fail(executable.error());
+    AheadParts parts{.run_split = (*executable)->run_split};
+    if (program.slice() != nullptr) {
+        auto slice = compile(*backend, *program.slice(), nullptr);
+        if (!slice) return fail(slice.error(), "slice");
+        parts.slice = std::move(*slice);
+    }
+    if (parts.slice == nullptr && parts.run_split == nullptr) return executable;
+    parts.program = std::move(*executable);
+    return run_ahead(std::move(parts), program);
 }
 
 } // namespace xdplane

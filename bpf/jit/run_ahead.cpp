@@ -19,20 +19,29 @@ constexpr u32 kLeastPackets = 8;
 /// tail calls does not know where they end.
 constexpr u32 kBurstsOff = 64;
 
+using Sites = std::shared_ptr<const std::vector<AheadSite>>;
+
+/// The slice's, which its code points at; without one, the maps that the first half notes keys for.
+Sites sites_of(const LoweredProgram& lowered) {
+    if (lowered.slice() != nullptr) return lowered.slice()->ahead_sites();
+    auto sites = std::make_shared<std::vector<AheadSite>>();
+    for (const Map* map : lowered.split()->maps) sites->push_back({map, 0, false, false});
+    return sites;
+}
+
 class AheadExecutable final : public Executable {
 public:
-    AheadExecutable(std::unique_ptr<Executable> program, RunSplit* run_split,
-                    std::unique_ptr<Executable> slice, const LoweredProgram& lowered)
-        : program_(std::move(program)),
-          run_split_(run_split),
-          slice_(std::move(slice)),
-          sites_(lowered.ahead_sites()),
-          leaves_(lowered.tail_calls()),
+    AheadExecutable(AheadParts parts, const LoweredProgram& lowered)
+        : program_(std::move(parts.program)),
+          run_split_(parts.run_split),
+          slice_(std::move(parts.slice)),
+          sites_(sites_of(lowered)),
+          leaves_(slice_ != nullptr && lowered.slice()->tail_calls()),
           cpus_(num_possible_cpus()) {
         entry = program_->entry;
         entry.run_burst = run_burst; // `run` stays: compiled code does not look at the Entry
         entry.engine_data = this;
-        entry.ahead_entry = slice_->entry.tail_entry;
+        if (slice_ != nullptr) entry.ahead_entry = slice_->entry.tail_entry;
     }
 
 private:
@@ -141,18 +150,17 @@ private:
     };
 
     std::unique_ptr<Executable> program_;
-    RunSplit* run_split_; ///< null: the program is not cut in two
-    std::unique_ptr<Executable> slice_;
-    std::shared_ptr<const std::vector<AheadSite>> sites_;
+    RunSplit* run_split_;               ///< null: the program is not cut in two
+    std::unique_ptr<Executable> slice_; ///< null: there are no lookups that it could find
+    Sites sites_;
     bool leaves_; ///< by tail calls: what they lead to is not known
     mutable std::vector<Cpu> cpus_;
 };
 
 } // namespace
 
-std::unique_ptr<Executable> run_ahead(std::unique_ptr<Executable> program, RunSplit* run_split,
-                                      std::unique_ptr<Executable> slice, const LoweredProgram& lowered) {
-    return std::make_unique<AheadExecutable>(std::move(program), run_split, std::move(slice), lowered);
+std::unique_ptr<Executable> run_ahead(AheadParts parts, const LoweredProgram& lowered) {
+    return std::make_unique<AheadExecutable>(std::move(parts), lowered);
 }
 
 } // namespace xdplane

@@ -9,12 +9,17 @@
 
 namespace xdplane {
 
-/// `program`, and in front of each of its bursts, where it pays, passes of `slice`: for each depth of lookups
-/// the keys of all packets, then the maps' cache lines. Where `run_split` is not null, the program in two
-/// halves, it stands for the first pass and the program. `lowered` is what the slice was
-/// compiled from. Bursts of few packets, and single ones, go to the program as they are.
-[[nodiscard]] std::unique_ptr<Executable> run_ahead(std::unique_ptr<Executable> program, RunSplit* run_split,
-                                                    std::unique_ptr<Executable> slice,
-                                                    const LoweredProgram& lowered);
+/// What there is of a program; not both of the last two are null.
+struct AheadParts {
+    std::unique_ptr<Executable> program;
+    RunSplit* run_split = nullptr; ///< the program in two halves
+    std::unique_ptr<Executable> slice;
+};
+
+/// The program, and in front of each of its bursts, where it pays, passes of the slice: for each depth of
+/// lookups the keys of all packets, then the maps' cache lines. Two halves stand for the first pass and the
+/// program. `lowered` is what the program was compiled from. Bursts of few packets, and single ones, go to
+/// the program as they are.
+[[nodiscard]] std::unique_ptr<Executable> run_ahead(AheadParts parts, const LoweredProgram& lowered);
 
 } // namespace xdplane

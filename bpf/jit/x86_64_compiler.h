@@ -156,6 +156,7 @@ private:
     bool plan_split();
     [[nodiscard]] const SplitStop* stop_at(u32 insn) const;
     [[nodiscard]] bool is_left_out(u32 insn) const;
+    [[nodiscard]] bool calls_in_first_half() const;
     [[nodiscard]] std::optional<asmjit::x86::Mem> noted_hash(u32 insn) const;
     [[nodiscard]] static asmjit::x86::Mem note_count(std::size_t list);
     template<class Visit>

@@ -102,6 +102,7 @@ Result<> Compiler::split_entry() {
     a_.align(asmjit::AlignMode::kCode, 16);
     a_.bind(split_.again); // the packet is in rdi
     a_.mov(at_record(kPacket), x86::rdi);
+    if (calls_in_first_half()) begin_packet();
     prepare_frame(main);
     half_ = Half::first;
     if (Result<> done = body(main); !done) return done;
@@ -136,6 +137,13 @@ Result<> Compiler::split_entry() {
     cold_code();
     half_ = Half::whole;
     return {};
+}
+
+bool Compiler::calls_in_first_half() const {
+    const std::vector<u8>& halves = program_.split()->halves;
+    for (u32 i = 0; i < halves.size(); ++i)
+        if (program_.insns()[i].op == Op::call_helper && (halves[i] & Split::kFirst) != 0) return true;
+    return false;
 }
 
 x86::Mem Compiler::note_count(std::size_t list) {

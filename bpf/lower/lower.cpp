@@ -58,8 +58,9 @@ public:
         if (Result<> translated = translate(draft); !translated) return fail(translated.error(), "lower");
         std::optional<Slice> ahead = slice(draft);
         Result<LoweredProgram> program = finish(draft);
-        if (!program || !ahead) return program;
+        if (!program) return program;
         program->split_ = find_split(*program);
+        if (!ahead) return program;
         Result<LoweredProgram> runs_ahead = finish(ahead->draft);
         if (!runs_ahead) return fail(runs_ahead.error(), "slice");
         runs_ahead->sites_ = std::move(ahead->sites);

@@ -19,7 +19,9 @@ enum LoweredFlags : u8 {
     kCodePointer = 1, ///< ld_imm64: the CallbackEntry of the sub-program at insn `target`, see run/callback.h
     kKernelFunction = 2, ///< call_helper: `target` is an index into kfunc_table()
     kRunsAhead = 4,      ///< in a slice: call_helper of ahead_visit(); tail_call into the slice of the target
-    kOwnMemory = 8,      ///< ldx: of the packet's own context, stack or data; st, stx: of its own stack
+    /// ldx: of the packet's own context, stack or data, or of an array that the program only reads; st, stx:
+    /// of its own stack.
+    kOwnMemory = 8,
 };
 
 /// One lowered instruction: the row's operation with wide fields.
@@ -105,8 +107,9 @@ struct Split {
         kStop = 4,   ///< where the first half ends and the second begins
         kReached = 8 ///< in the second half not only as a stop
     };
-    std::vector<u8> halves; ///< of each insn of the main program: a set of Half
-    std::vector<u32> stops; ///< insns that are stops, in order
+    std::vector<u8> halves;       ///< of each insn of the main program: a set of Half
+    std::vector<u32> stops;       ///< insns that are stops, in order
+    std::vector<const Map*> maps; ///< that stops look something up in, worth fetching for ahead
 };
 
 class LoweredProgram {

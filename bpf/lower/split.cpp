@@ -2,12 +2,19 @@
 // Copyright (c) 2026, the xdplane authors
 #include "bpf/lower/split.h"
 
+#include <algorithm>
+#include <linux/bpf.h>
+#include <span>
 #include <utility>
 
 #include "bpf/lower/draft.h"
 
 namespace xdplane {
 namespace {
+
+constexpr u32 kPure[] = {BPF_FUNC_get_smp_processor_id};
+constexpr u32 kClocks[] = {BPF_FUNC_ktime_get_ns, BPF_FUNC_ktime_get_boot_ns, BPF_FUNC_ktime_get_coarse_ns,
+                           BPF_FUNC_ktime_get_tai_ns, BPF_FUNC_jiffies64};
 
 class Splitter {
 public:
@@ -18,11 +25,17 @@ public:
 
     std::shared_ptr<const Split> run() {
         walk_first();
-        for (u32 i = 0; i < size_; ++i)
-            if ((split_.halves[i] & Split::kStop) != 0) split_.stops.push_back(i);
-        if (!has_site()) return nullptr;
-        if (hides_site()) return nullptr;
+        // Clocks go on from packet to packet as long as all of them are read in one half.
         walk_second();
+        if (reads_clocks_in_both()) {
+            clocks_are_private_ = false;
+            split_.halves.assign(size_, 0);
+            split_.stops.clear();
+            walk_first();
+            walk_second();
+        }
+        find_maps();
+        if (split_.maps.empty() || hides_site()) return nullptr;
         return std::make_shared<const Split>(std::move(split_));
     }
 
@@ -34,6 +47,12 @@ private:
     /// A lookup worth fetching for.
     [[nodiscard]] bool is_site(u32 i) const {
         return insn(i).op == Op::map_lookup && map_of(i).ops().ahead != nullptr;
+    }
+
+    [[nodiscard]] bool is_call_of(u32 i, std::span<const u32> helpers) const {
+        const LoweredInsn& at = insn(i);
+        return at.op == Op::call_helper && (at.flags & kKernelFunction) == 0 &&
+               std::ranges::find(helpers, static_cast<u32>(at.target)) != helpers.end();
     }
 
     /// It changes registers and its stack only, and finds the same whatever happens to other packets.
@@ -55,6 +74,7 @@ private:
         case Op::nop:
         case Op::ctx_length: return true;
         case Op::map_lookup: return map_of(i).ops().array_like;
+        case Op::call_helper: return is_call_of(i, kPure) || (clocks_are_private_ && is_call_of(i, kClocks));
         default: return false;
         }
     }
@@ -87,12 +107,25 @@ private:
             return std::exchange(split_.halves[i], half) == 0 && half == Split::kFirst;
         };
         if (enter(0)) walk({0}, enter);
+        for (u32 i = 0; i < size_; ++i)
+            if ((split_.halves[i] & Split::kStop) != 0) split_.stops.push_back(i);
     }
 
-    [[nodiscard]] bool has_site() const {
+    [[nodiscard]] bool reads_clocks_in_both() const {
+        bool first = false;
+        bool other = false;
+        for (u32 i = 0; i < program_.insns().size(); ++i) {
+            if (!is_call_of(i, kClocks)) continue;
+            first |= i < size_ && (split_.halves[i] & Split::kFirst) != 0;
+            other |= i >= size_ || (split_.halves[i] & Split::kSecond) != 0;
+        }
+        return first && other;
+    }
+
+    void find_maps() {
         for (const u32 stop : split_.stops)
-            if (is_site(stop)) return true;
-        return false;
+            if (is_site(stop) && std::ranges::find(split_.maps, &map_of(stop)) == split_.maps.end())
+                split_.maps.push_back(&map_of(stop));
     }
 
     /// Some path makes its first lookup behind a stop of another kind.
@@ -124,6 +157,7 @@ private:
 
     const LoweredProgram& program_;
     u32 size_; ///< insns of the main program
+    bool clocks_are_private_ = true;
     Split split_;
 };
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Copyright (c) 2026, the xdplane authors
 #include <algorithm>
+#include <bit>
 #include <cerrno>
 #include <linux/bpf.h>
 
@@ -207,10 +208,28 @@ bool starts_function(const LoweredInsn& insn) {
 
 namespace {
 
-bool is_own_memory(OpKind kind, PtrKind base) {
-    if (kind != OpKind::ldx) return (kind == OpKind::st || kind == OpKind::stx) && base == PtrKind::stack;
-    return base == PtrKind::ctx || base == PtrKind::stack || base == PtrKind::packet ||
-           base == PtrKind::packet_meta;
+/// Arrays that the program does not write, and no other maps.
+bool only_reads(const VerifiedProgram& program, u64 maps) {
+    if (maps == kAnyMap) return false;
+    for (; maps != 0; maps &= maps - 1) {
+        const Map& map = *program.maps()[static_cast<u32>(std::countr_zero(maps))];
+        if (!map.ops().array_like || program.writes_map(map)) return false;
+    }
+    return true;
+}
+
+/// See kOwnMemory. Values of hashes are not, which come and go.
+bool is_own_memory(const VerifiedProgram& program, OpKind kind, const InsnFacts& facts) {
+    if (kind == OpKind::st || kind == OpKind::stx) return facts.base == PtrKind::stack;
+    if (kind != OpKind::ldx) return false;
+    switch (facts.base) {
+    case PtrKind::ctx:
+    case PtrKind::stack:
+    case PtrKind::packet:
+    case PtrKind::packet_meta: return true;
+    case PtrKind::map_value: return only_reads(program, facts.loads);
+    default: return false;
+    }
 }
 
 } // namespace
@@ -218,7 +237,7 @@ bool is_own_memory(OpKind kind, PtrKind base) {
 Result<> translate(Draft& draft) {
     if (Result<> done = Translator(draft).run(); !done) return done;
     for (DraftInsn& entry : draft.insns)
-        if (is_own_memory(info(entry.insn.op).kind, draft.program.facts()[entry.origin].base))
+        if (is_own_memory(draft.program, info(entry.insn.op).kind, draft.program.facts()[entry.origin]))
             entry.insn.flags |= kOwnMemory;
     return {};
 }

@@ -104,6 +104,7 @@ bool Verifier::check_helper_rules(const HelperProto& helper, const CallArguments
     if (helper.is_kfunc) return true;
     if (args.map != nullptr && (args.map->spec().flags & BPF_F_RDONLY_PROG) != 0 && has(kWriters, helper.id))
         return reject(EACCES, "write into map forbidden");
+    if (has(kWriters, helper.id)) note_written(args.inner_map ? nullptr : args.map);
     switch (helper.id) {
     case BPF_FUNC_tail_call:
         if (args.map->spec().type != BPF_MAP_TYPE_PROG_ARRAY)

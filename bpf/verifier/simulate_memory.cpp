@@ -2,6 +2,7 @@
 // Copyright (c) 2026, the xdplane authors
 #include "bpf/verifier/simulation.h"
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
@@ -139,6 +140,18 @@ bool Verifier::check_packet_bounds(const Access& access) {
     return true;
 }
 
+/// Null: of which map the value is, is not known.
+void Verifier::note_written(const Map* map) {
+    if (std::ranges::find(written_, map) == written_.end()) written_.push_back(map);
+}
+
+void Verifier::note_loaded(const RegState& value) {
+    const auto found = std::ranges::find(maps_, value.map, [](const auto& map) { return map.get(); });
+    const std::ptrdiff_t index = found - maps_.begin();
+    facts().loads |=
+        value.inner || index >= std::min<std::ptrdiff_t>(64, std::ssize(maps_)) ? kAnyMap : u64{1} << index;
+}
+
 bool Verifier::check_map_access(const Access& access) {
     const RegState& r = reg(access.reg);
     const MapSpec& spec = r.map->spec();
@@ -149,6 +162,7 @@ bool Verifier::check_map_access(const Access& access) {
         return reject(EACCES, "read from map forbidden, value_size={} off={} size={}", spec.value_size,
                       r.off + access.off, access.size);
     if (!check_region(access, spec.value_size)) return false;
+    if (access.write) note_written(r.inner ? nullptr : r.map);
     if (!spec.record.any()) return true;
     const i64 off = r.off + access.off;
     const i64 begin = off + r.var.wide.smin;
@@ -294,6 +308,7 @@ bool Verifier::simulate_load(const OpcodeInfo& row, const Insn& insn) {
     const bool first = std::exchange(seen_[insn_], u8{1}) == 0;
     const std::optional<u64> number = known ? std::optional(result.var.value()) : std::nullopt;
     if (first || facts().constant != number) facts().constant = first ? number : std::nullopt;
+    if (base.kind == RegKind::map_value) note_loaded(base);
     set_reg(insn.dst, result);
     return true;
 }

@@ -126,6 +126,8 @@ private:
     bool check_unmodified(u32 index);
     bool check_ctx_access(const Access& access);
     bool check_map_access(const Access& access);
+    void note_written(const Map* map);
+    void note_loaded(const RegState& value);
     bool reject_map_pointer(const Access& access); // map_pointer.cpp
     bool check_mem_access(const Access& access);
     bool check_sock_access(const Access& access);
@@ -328,7 +330,8 @@ private:
     std::vector<std::shared_ptr<Map>> maps_;
     std::vector<FunctionUse> functions_;
     bool writes_packet_ = false;
-    bool simulated_ = false; ///< all paths were walked
+    std::vector<const Map*> written_; ///< by the program; null: maps that are not known
+    bool simulated_ = false;          ///< all paths were walked
 
     std::unique_ptr<State> cur_;
     u32 insn_ = 0;      ///< being simulated

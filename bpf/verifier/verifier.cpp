@@ -214,8 +214,13 @@ VerifiedProgram Verifier::finish() {
     program.facts_ = std::move(facts_);
     program.maps_ = std::move(maps_);
     program.writes_packet_ = writes_packet_;
+    program.written_ = std::move(written_);
     program.insns_processed_ = processed_;
     return program;
+}
+
+bool VerifiedProgram::writes_map(const Map& map) const {
+    return std::ranges::any_of(written_, [&](const Map* known) { return known == nullptr || known == &map; });
 }
 
 Result<VerifiedProgram> Verifier::run() {

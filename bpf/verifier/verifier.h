@@ -97,7 +97,9 @@ struct InsnFacts {
     bool never_taken = false;            ///< none takes it
     const CtxField* field = nullptr;     ///< base ctx: the field accessed
     const HelperProto* helper = nullptr; ///< calls of helpers and kernel functions
-    Map* map = nullptr; ///< ld_imm64 of a map or map value; calls: the map argument if one map on every path
+    /// ld_imm64 of a map or map value; calls: the map argument if one map on every path.
+    Map* map = nullptr;
+    u64 loads = 0;        ///< ldx of a map value: a bit for each of maps() that it may be of; kAnyMap: of any
     u64 value_offset = 0; ///< ld_imm64 of kMapValue: offset into the value
     /// The same on every path: tail_call, its index; ldx, the number it loads, from a value that never
     /// changes.
@@ -107,6 +109,8 @@ struct InsnFacts {
     i32 callback = -1;
     i32 target = -1; ///< jumps, may_goto, calls of sub-programs, kCodeAddr: absolute index of the insn
 };
+
+inline constexpr u64 kAnyMap = ~u64{0}; ///< InsnFacts::loads
 
 /// A main program or sub-program: insns [begin, end).
 struct FunctionFacts {
@@ -133,6 +137,8 @@ public:
     [[nodiscard]] const std::vector<std::shared_ptr<Map>>& maps() const { return maps_; }
     /// Bytes or bounds of the packet may change: by this program, or by one that it may tail-call.
     [[nodiscard]] bool writes_packet() const { return writes_packet_; }
+    /// It may change entries of the map, or what their values hold; programs that it tail-calls aside.
+    [[nodiscard]] bool writes_map(const Map& map) const;
     [[nodiscard]] bool tail_calls() const { return tail_calls_; }
     [[nodiscard]] u64 insns_processed() const { return insns_processed_; }
 
@@ -148,6 +154,7 @@ private:
     std::vector<FunctionFacts> functions_;
     ValueFacts values_;
     std::vector<std::shared_ptr<Map>> maps_;
+    std::vector<const Map*> written_; ///< null: any
     bool writes_packet_ = false;
     bool tail_calls_ = false;
     u64 insns_processed_ = 0;

@@ -50,13 +50,13 @@ protected:
 
 /// A packet of 14 bytes or more at r2, and its first word on the stack, where r2 then points.
 inline const std::string kKey = "r6 = r1\n"
-                         "r2 = *(u32 *)(r1 + 0)\n"
-                         "r3 = *(u32 *)(r1 + 4)\n"
-                         "r4 = r2\n"
-                         "r4 += 14\n"
-                         "if r4 > r3 goto out\n"
-                         "r7 = *(u32 *)(r2 + 0)\n"
-                         "*(u32 *)(r10 - 4) = r7\n";
+                                "r2 = *(u32 *)(r1 + 0)\n"
+                                "r3 = *(u32 *)(r1 + 4)\n"
+                                "r4 = r2\n"
+                                "r4 += 14\n"
+                                "if r4 > r3 goto out\n"
+                                "r7 = *(u32 *)(r2 + 0)\n"
+                                "*(u32 *)(r10 - 4) = r7\n";
 inline std::string lookup(u32 fd) {
     return fmt::format("r2 = r10\nr2 += -4\nr1 = map[fd:{}]\ncall bpf_map_lookup_elem#1\n", fd);
 }

@@ -38,6 +38,10 @@ struct SplitCase {
 const std::string kTrie = kKey + "*(u32 *)(r10 - 4) = r7\n*(u32 *)(r10 - 8) = 32\nr2 = r10\nr2 += -8\n"
                                  "r1 = map[fd:3]\ncall bpf_map_lookup_elem#1\n";
 
+/// r8 is what an array holds, r9 where.
+const std::string kConfig = kKey + "*(u32 *)(r10 - 4) = 3\n" + lookup(2) + kOrOut +
+                            "r9 = r0\nr8 = *(u64 *)(r0 + 0)\n*(u32 *)(r10 - 4) = r7\n";
+
 /// r1 to r5 and r6 to r9 have numbers of the packet's.
 const std::string kAllRegisters = "r1 = r7\nr1 += 1\nr3 = r7\nr3 += 3\nr4 = r7\nr4 += 4\nr5 = r7\nr5 += 5\n"
                                   "r8 = r7\nr8 += 8\nr9 = r7\nr9 += 9\nr0 = r7\n";
@@ -55,6 +59,43 @@ const SplitCase kCases[] = {
      kKey + "*(u32 *)(r10 - 4) = 3\n" + lookup(2) + kOrOut + "r8 = r0\n*(u32 *)(r10 - 4) = r7\n" + lookup(1) +
          kOrOut + kCount + "r9 = *(u64 *)(r8 + 0)\nr9 += r7\n*(u64 *)(r8 + 0) = r9\nr0 = r9\nexit\n" + kOut,
      "r0 = lookup in map 1"},
+    {"an array that is only read", kConfig + lookup(1) + kOrOut + kCount + "r0 = r8\nr0 += r1\nexit\n" + kOut,
+     "r0 = lookup in map 1"},
+    {"an array that is written as well",
+     kConfig + lookup(1) + kOrOut + "*(u64 *)(r9 + 0) = r7\nr0 = r8\nexit\n" + kOut, "none"},
+    {"by an atomic", kConfig + lookup(1) + kOrOut + "lock *(u64 *)(r9 + 0) += r7\nr0 = r8\nexit\n" + kOut,
+     "none"},
+    {"by a helper", kConfig + lookup(1) + kOrOut + update(2, "r7") + "r0 = r8\nexit\n" + kOut, "none"},
+    {"by a helper's result",
+     kConfig + lookup(1) + kOrOut +
+         "r1 = r6\nr2 = 0\nr3 = r9\nr4 = 8\ncall bpf_xdp_load_bytes#189\nr0 = r8\nexit\n" + kOut,
+     "none"},
+    {"by a sub-program",
+     kConfig + lookup(1) + kOrOut + "r1 = r9\nr2 = r7\ncall f\nr0 = r8\nexit\n" + kOut +
+         "f:\n*(u64 *)(r1 + 0) = r2\nr0 = 0\nexit\n",
+     "none"},
+    {"a clock",
+     kKey + "call bpf_ktime_get_ns#5\nr8 = r0\nr8 >>= 63\n" + lookup(1) + kOrOut + kCount +
+         "r0 = r8\nr0 += r1\nexit\n" + kOut,
+     "r0 = lookup in map 0"},
+    {"clocks in both halves",
+     kKey + "call bpf_ktime_get_ns#5\nr8 = r0\n" + lookup(1) + kOrOut +
+         "call bpf_ktime_get_ns#5\nr0 -= r8\n" + "r0 s>>= 63\nexit\n" + kOut,
+     "none"},
+    {"a clock in a sub-program",
+     kKey + "call bpf_ktime_get_ns#5\nr8 = r0\n" + lookup(1) + kOrOut + "r1 = r8\ncall f\nexit\n" + kOut +
+         "f:\nr6 = r1\ncall bpf_ktime_get_ns#5\nr0 -= r6\nr0 s>>= 63\nexit\n",
+     "none"},
+    {"the CPU's number",
+     kKey + "call bpf_get_smp_processor_id#8\nr8 = r0\n" + lookup(1) + kOrOut + kCount + "r0 = r8\nexit\n" +
+         kOut,
+     "r0 = lookup in map 0"},
+    {"a random number",
+     kKey + "call bpf_get_prandom_u32#7\nr8 = r0\n" + lookup(1) + kOrOut + "r0 = 4\nexit\n" + kOut, "none"},
+    {"a hash that is only read",
+     kKey + "*(u32 *)(r10 - 4) = 3\n" + lookup(1) + kOrOut +
+         "r8 = *(u64 *)(r0 + 0)\n*(u32 *)(r10 - 4) = r7\n" + lookup(5) + kOrOut + "r0 = r8\nexit\n" + kOut,
+     "r0 = lookup in map 0"},
     {"a trie", kTrie + kOrOut + kCount + "r0 = r1\nexit\n" + kOut, "r0 = lookup in map 0"},
     {"an entry that an earlier packet made",
      kKey + lookup(1) + "if r0 != 0 goto found\n" + update(1, "r7") + "r0 = 5\nexit\nfound:\n" + kCount +
@@ -69,8 +110,8 @@ const SplitCase kCases[] = {
          "r0 = r1\nexit\n" + kOut,
      "r0 = lookup in map 0"},
     {"either of two maps",
-     kKey + "r8 = r7\nr8 &= 1\nif r8 == 0 goto other\n" + lookup(1) + kOrOut + kCount + "r0 = r1\nexit\nother:\n" +
-         lookup(5) + kOrOut + kCount + "r0 = r1\nexit\n" + kOut,
+     kKey + "r8 = r7\nr8 &= 1\nif r8 == 0 goto other\n" + lookup(1) + kOrOut + kCount +
+         "r0 = r1\nexit\nother:\n" + lookup(5) + kOrOut + kCount + "r0 = r1\nexit\n" + kOut,
      "r0 = lookup in map 0; r0 = lookup in map 1"},
     {"some paths change something else first",
      kKey + "r8 = r7\nr8 &= 1\nif r8 == 0 goto other\n" + lookup(1) + kOrOut + kCount +
@@ -78,24 +119,23 @@ const SplitCase kCases[] = {
      "r0 = lookup in map 0; *(u8 *)(r2 + 0) = 9"},
     {"with all registers in use",
      kKey + kAllRegisters + "r0 &= 1\nif r0 == 0 goto other\n" + lookup(1) + kOrOut +
-         "r0 = r7\nr0 += r8\nr0 += r9\nexit\nother:\n*(u8 *)(r2 + 0) = 9\n" + kSumOfAll +
-         "exit\n" + kOut,
+         "r0 = r7\nr0 += r8\nr0 += r9\nexit\nother:\n*(u8 *)(r2 + 0) = 9\n" + kSumOfAll + "exit\n" + kOut,
      "r0 = lookup in map 0; *(u8 *)(r2 + 0) = 9"},
     {"a key in the packet",
-     kKey + "r1 = map[fd:1]\nr2 += 2\ncall bpf_map_lookup_elem#1\n" + kOrOut + kCount + "r0 = r1\nexit\n" + kOut,
-     "r0 = lookup in map 0"},
-    {"the stop again, in a loop",
-     kKey + "r8 = 3\nagain:\n*(u32 *)(r10 - 4) = r7\n" + lookup(1) +
-         "if r0 == 0 goto next\n" + kCount + "next:\nr7 += 1\nr7 &= 7\nr8 -= 1\nif r8 != 0 goto again\nr0 = r7\nexit\n" +
+     kKey + "r1 = map[fd:1]\nr2 += 2\ncall bpf_map_lookup_elem#1\n" + kOrOut + kCount + "r0 = r1\nexit\n" +
          kOut,
      "r0 = lookup in map 0"},
+    {"the stop again, in a loop",
+     kKey + "r8 = 3\nagain:\n*(u32 *)(r10 - 4) = r7\n" + lookup(1) + "if r0 == 0 goto next\n" + kCount +
+         "next:\nr7 += 1\nr7 &= 7\nr8 -= 1\nif r8 != 0 goto again\nr0 = r7\nexit\n" + kOut,
+     "r0 = lookup in map 0"},
     {"a loop in front of it",
-     kKey + "r8 = 4\nagain:\nr7 *= 3\nr8 -= 1\nif r8 != 0 goto again\nr7 &= 15\n*(u32 *)(r10 - 4) = r7\n" + lookup(1) +
-         kOrOut + kCount + "r0 = r1\nexit\n" + kOut,
+     kKey + "r8 = 4\nagain:\nr7 *= 3\nr8 -= 1\nif r8 != 0 goto again\nr7 &= 15\n*(u32 *)(r10 - 4) = r7\n" +
+         lookup(1) + kOrOut + kCount + "r0 = r1\nexit\n" + kOut,
      "r0 = lookup in map 0"},
     {"may_goto's count",
-     kKey + "r8 = 0\nagain:\nmay_goto done\nr8 += 1\nif r8 < r7 goto again\ndone:\n" + lookup(1) + kOrOut + kCount +
-         "may_goto out\nr0 = r8\nr0 += r1\nexit\n" + kOut,
+     kKey + "r8 = 0\nagain:\nmay_goto done\nr8 += 1\nif r8 < r7 goto again\ndone:\n" + lookup(1) + kOrOut +
+         kCount + "may_goto out\nr0 = r8\nr0 += r1\nexit\n" + kOut,
      "r0 = lookup in map 0"},
     {"stack that nobody wrote",
      kKey + "r8 = *(u64 *)(r10 - 24)\nr8 += r7\n*(u64 *)(r10 - 24) = r8\n" + lookup(1) + kOrOut + kCount +
@@ -112,8 +152,7 @@ const SplitCase kCases[] = {
     {"a sub-program behind it",
      kKey + lookup(1) + kOrOut + kCount + "r2 = r7\ncall f\nexit\n" + kOut + "f:\nr0 = r1\nr0 += r2\nexit\n",
      "r0 = lookup in map 0"},
-    {"much stack",
-     kKey + "*(u64 *)(r10 - 200) = 0\n" + lookup(1) + kOrOut + kCount + kOut, "none"},
+    {"much stack", kKey + "*(u64 *)(r10 - 200) = 0\n" + lookup(1) + kOrOut + kCount + kOut, "none"},
 };
 
 class SplitTest : public test::LookupProgramTest {
@@ -158,7 +197,8 @@ protected:
             std::vector<std::string> entries;
             for (int found = map->ops().next_key(*map, nullptr, &key); found == 0;) {
                 if (map->ops().copy_value(*map, &key, &value, 0) == 0)
-                    entries.push_back(fmt::format("{}/{}={}\n", key[0], map->spec().key_size == 8 ? key[1] : 0, value));
+                    entries.push_back(
+                        fmt::format("{}/{}={}\n", key[0], map->spec().key_size == 8 ? key[1] : 0, value));
                 const std::array<u32, 2> last = key;
                 found = map->ops().next_key(*map, &last, &key);
             }
@@ -189,8 +229,7 @@ protected:
         const Entry& entry = (*executable)->entry;
         entry.run_burst(&entry, packets.data(), count, &t_run);
         std::string seen;
-        for (u32 i = 0; i < count; ++i)
-            seen += fmt::format("{} {}\n", packets[i].verdict, bytes[i][0]);
+        for (u32 i = 0; i < count; ++i) seen += fmt::format("{} {}\n", packets[i].verdict, bytes[i][0]);
         return seen + contents();
     }
 };
@@ -221,7 +260,8 @@ TEST_F(SplitTest, OnlyOnesThatTheMachineCanNoteAreCompiled) {
         five += fmt::format("if r7 == {} goto m{}\n", fd, fd);
     }
     five += "goto out\n";
-    for (u32 fd = 6; fd < 11; ++fd) five += fmt::format("m{}:\n", fd) + lookup(fd) + kOrOut + kCount + "goto out\n";
+    for (u32 fd = 6; fd < 11; ++fd)
+        five += fmt::format("m{}:\n", fd) + lookup(fd) + kOrOut + kCount + "goto out\n";
     maps_.push_back(make(BPF_MAP_TYPE_HASH, 44, 8));
     std::string long_key = kKey;
     for (u32 at = 44; at > 0; at -= 4) long_key += fmt::format("*(u32 *)(r10 - {}) = r7\n", at);
