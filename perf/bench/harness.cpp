@@ -135,6 +135,8 @@ private:
             if (slice->packets == 0) break;
             all.ns += slice->ns;
             all.packets += slice->packets;
+            ready.measurement.updates += slice->updates;
+            ready.measurement.updates_ns += slice->updates_ns;
         } while (all.ns < kAlmost * slice_ns() &&
                  static_cast<double>(Ticks::now() - start) * Ticks::ns_per_tick() < wall_limit);
         if (all.packets != 0) ready.measurement.rounds.push_back(all.ns / static_cast<double>(all.packets));
@@ -162,6 +164,11 @@ private:
 } // namespace
 
 double Measurement::ns_per_packet() const { return quantile(rounds, 0.5); }
+
+std::optional<double> Measurement::updates_per_second() const {
+    if (updates_ns == 0) return {};
+    return static_cast<double>(updates) * 1e9 / updates_ns;
+}
 
 double Measurement::spread() const {
     const double median = ns_per_packet();

@@ -3,6 +3,7 @@
 #pragma once
 #include <atomic>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -32,7 +33,11 @@ struct Measurement {
     std::vector<double> rounds;   ///< ns per packet, one number a round
     std::vector<double> burst_ns; ///< percentiles of kPercentiles; empty if bursts cannot be told apart
     u64 checksum = 0;
+    u64 updates = 0; ///< that the control thread of the case made meanwhile
+    double updates_ns = 0;
 
+    /// What it got done; nothing if the case has no such thread.
+    [[nodiscard]] std::optional<double> updates_per_second() const;
     [[nodiscard]] double ns_per_packet() const; ///< the median of the rounds
     /// What the middle half of the rounds spans, as a share of the median.
     [[nodiscard]] double spread() const;

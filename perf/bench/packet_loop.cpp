@@ -113,7 +113,12 @@ Result<Slice> PacketLoop::run(double ns) {
         ticks += taken_.back();
         scope.quiescent();
     } while (ticks < limit && static_cast<double>(Ticks::now() - start) < wall_limit);
-    return without_interruptions();
+    Slice slice = without_interruptions();
+    if (updater) {
+        slice.updates = updater->done();
+        slice.updates_ns = static_cast<double>(Ticks::now() - start) * Ticks::ns_per_tick();
+    }
+    return slice;
 }
 
 Slice PacketLoop::without_interruptions() {

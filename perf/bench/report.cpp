@@ -41,6 +41,15 @@ std::string machine_lines(const Report& report) {
     return text;
 }
 
+/// What control threads got done.
+std::string update_lines(const Report& report) {
+    std::string text;
+    for (const Measurement& one : report.results)
+        if (const auto rate = one.updates_per_second())
+            text += fmt::format("updates: {} beside {}: {:.0f} a second\n", one.case_name, one.engine, *rate);
+    return text;
+}
+
 /// A line for each reason, with all that it stopped.
 std::string unavailable_lines(const Report& report) {
     std::string text;
@@ -88,6 +97,7 @@ Json result_json(const Report& report, const Measurement& one) {
     }
     json["ratios"] = std::move(ratios);
     json["rounds"] = one.rounds;
+    if (const auto rate = one.updates_per_second()) json["updates_per_second"] = *rate;
     if (!one.burst_ns.empty())
         json["burst_ns"] = {{"p50", one.burst_ns[0]},
                             {"p90", one.burst_ns[1]},
@@ -142,7 +152,7 @@ std::string report_table(const Report& report) {
     }
     if (report.interrupted) text += "interrupted: the rest was not measured\n";
     return fmt::format("{}\n{}{}{}", text, load_lines(report), machine_lines(report),
-                       unavailable_lines(report));
+                       update_lines(report) + unavailable_lines(report));
 }
 
 std::string report_json(const Report& report) {

@@ -12,6 +12,8 @@ namespace xdplane::bench {
 struct Slice {
     double ns = 0; ///< of judging alone: packets lie ready in the cache
     u64 packets = 0;
+    u64 updates = 0;       ///< that a control thread made meanwhile
+    double updates_ns = 0; ///< in so long
 };
 
 /// One engine made ready for one case: what is measured. One thread.

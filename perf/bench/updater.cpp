@@ -20,19 +20,20 @@ void leave_cpu(u32 cpu) {
 } // namespace
 
 Updater::Updater(u32 per_second, u32 cpu, std::function<void(u32 index)> update)
-    : thread_([per_second, cpu, update = std::move(update)](const std::stop_token& stop) {
+    : thread_([this, per_second, cpu, update = std::move(update)](const std::stop_token& stop) {
           using Clock = std::chrono::steady_clock;
           constexpr u32 kTogether = 64;
           leave_cpu(cpu);
           const auto start = Clock::now();
-          u32 done = 0;
+          u64 done = 0;
           while (!stop.stop_requested()) {
               const double due = std::chrono::duration<double>(Clock::now() - start).count() * per_second;
-              if (due < done + kTogether) {
+              if (due < static_cast<double>(done + kTogether)) {
                   std::this_thread::yield();
                   continue;
               }
-              for (u32 i = 0; i < kTogether; ++i) update(done++);
+              for (u32 i = 0; i < kTogether; ++i) update(static_cast<u32>(done++));
+              done_.store(done, std::memory_order_relaxed);
           }
       }) {}
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Copyright (c) 2026, the xdplane authors
 #pragma once
+#include <atomic>
 #include <functional>
 #include <thread>
 
@@ -13,9 +14,12 @@ namespace xdplane::bench {
 class Updater {
 public:
     Updater(u32 per_second, u32 cpu, std::function<void(u32 index)> update);
+    /// Calls so far. Any thread.
+    [[nodiscard]] u64 done() const { return done_.load(std::memory_order_relaxed); }
 
 private:
-    std::jthread thread_;
+    std::atomic<u64> done_{0};
+    std::jthread thread_; ///< last: it uses the others
 };
 
 } // namespace xdplane::bench
