@@ -2,6 +2,7 @@
 // Copyright (c) 2026, the xdplane authors
 #include "perf/bench/updater.h"
 
+#include <algorithm>
 #include <chrono>
 #include <sched.h>
 
@@ -22,17 +23,17 @@ void leave_cpu(u32 cpu) {
 Updater::Updater(u32 per_second, u32 cpu, std::function<void(u32 index)> update)
     : thread_([this, per_second, cpu, update = std::move(update)](const std::stop_token& stop) {
           using Clock = std::chrono::steady_clock;
-          constexpr u32 kTogether = 64;
+          const u32 together = std::clamp(per_second / 4000, 1U, 64U);
           leave_cpu(cpu);
           const auto start = Clock::now();
           u64 done = 0;
           while (!stop.stop_requested()) {
               const double due = std::chrono::duration<double>(Clock::now() - start).count() * per_second;
-              if (due < static_cast<double>(done + kTogether)) {
+              if (due < static_cast<double>(done + together)) {
                   std::this_thread::yield();
                   continue;
               }
-              for (u32 i = 0; i < kTogether; ++i) update(static_cast<u32>(done++));
+              for (u32 i = 0; i < together; ++i) update(static_cast<u32>(done++));
               done_.store(done, std::memory_order_relaxed);
           }
       }) {}
