@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Copyright (c) 2026, the xdplane authors
+#include "bpf/lower/liveness.h"
+
+#include <numeric>
+
+namespace xdplane {
+namespace {
+
+constexpr RegisterSet registers(u8 first, u8 last) {
+    return static_cast<RegisterSet>((2U << last) - (1U << first));
+}
+constexpr RegisterSet kArguments = registers(R1, R5);
+constexpr RegisterSet kClobbered = registers(R0, R5);
+
+RegisterUse use_of_atomic(const LoweredInsn& insn, const OpcodeInfo& row) {
+    const RegisterSet dst = register_bit(insn.dst);
+    const RegisterSet src = register_bit(insn.src);
+    const RegisterSet r0 = register_bit(R0);
+    if (row.code == Code::cmpxchg) return {static_cast<RegisterSet>(dst | src | r0), r0};
+    return {static_cast<RegisterSet>(dst | src), row.operand == Operand::fetch ? src : RegisterSet{0}};
+}
+
+/// Operations that only lowering makes.
+RegisterUse use_of_lowered(const LoweredInsn& insn) {
+    switch (insn.op) {
+    case Op::ctx_length: return {register_bit(insn.src), register_bit(insn.dst)};
+    case Op::nop: return {};
+    // r0 survives a tail call that fails.
+    case Op::tail_call: return {registers(R1, R3), kArguments};
+    default: return {kArguments, kClobbered};
+    }
+}
+
+/// Calls visit() with each insn that execution may go on with.
+template<class Visit>
+void for_successors(const LoweredProgram& program, u32 index, Visit visit) {
+    const LoweredInsn& insn = program.insns()[index];
+    const OpKind kind = info(insn.op).kind;
+    if (kind == OpKind::exit) return;
+    const u32 size = static_cast<u32>(program.insns().size());
+    if (kind != OpKind::ja && index + 1 < size) visit(index + 1);
+    if (kind == OpKind::jump || kind == OpKind::ja || kind == OpKind::may_goto)
+        visit(static_cast<u32>(insn.target));
+}
+
+/// `reads` and `writes` of an insn, and the registers that make up the key that it looks up.
+RegisterUse use_in(const LoweredProgram& program, u32 index) {
+    RegisterUse use = register_use(program.insns()[index]);
+    if (program.insns()[index].op != Op::map_lookup) return use;
+    if (const LookupKey* key = program.key_of(index); key != nullptr)
+        for (const KeyPiece& piece : key->pieces)
+            if (piece.kind == KeyPiece::Kind::in_register) use.reads |= register_bit(piece.reg);
+    return use;
+}
+
+/// It writes its dst and has no other effect.
+bool only_writes_register(const LoweredInsn& insn) {
+    const OpKind kind = info(insn.op).kind;
+    return kind == OpKind::alu || kind == OpKind::endian || kind == OpKind::ldx || kind == OpKind::ld_imm64 ||
+           insn.op == Op::ctx_length;
+}
+
+} // namespace
+
+RegisterUse register_use(const LoweredInsn& insn) {
+    const OpcodeInfo& row = info(insn.op);
+    const RegisterSet dst = register_bit(insn.dst);
+    const RegisterSet src = row.operand == Operand::reg ? register_bit(insn.src) : RegisterSet{0};
+    const RegisterSet both = dst | src;
+    switch (row.kind) {
+    case OpKind::alu: {
+        const bool moves = row.code == Code::mov || row.code == Code::movsx8 || row.code == Code::movsx16 ||
+                           row.code == Code::movsx32;
+        return {moves ? src : both, dst};
+    }
+    case OpKind::endian: return {dst, dst};
+    case OpKind::ldx:
+    case OpKind::load_acquire: return {register_bit(insn.src), dst};
+    case OpKind::st: return {dst, 0};
+    case OpKind::stx:
+    case OpKind::store_release: return {static_cast<RegisterSet>(dst | register_bit(insn.src)), 0};
+    case OpKind::atomic: return use_of_atomic(insn, row);
+    case OpKind::jump: return {both, 0};
+    case OpKind::may_goto: return {register_bit(R10), 0};
+    case OpKind::ja: return {};
+    case OpKind::exit: return {register_bit(R0), 0};
+    case OpKind::ld_imm64: return {0, dst};
+    case OpKind::ld_abs:
+    case OpKind::ld_ind: return {static_cast<RegisterSet>(src | register_bit(R6)), kClobbered};
+    case OpKind::call:
+    case OpKind::lowered: break;
+    }
+    return use_of_lowered(insn);
+}
+
+/// Each insn is looked at again only when a register turns out to be live behind it: at most once for each
+/// register, in whatever order a program is laid out.
+Liveness::Liveness(const LoweredProgram& program) : program_(program), before_(program.insns().size()) {
+    const u32 size = static_cast<u32>(program.insns().size());
+    std::vector<u32> first(size + 1); // of each insn's predecessors, in `from`
+    for (u32 i = 0; i < size; ++i) for_successors(program, i, [&](u32 next) { ++first[next + 1]; });
+    std::partial_sum(first.begin(), first.end(), first.begin());
+    std::vector<u32> from(first.back());
+    std::vector<u32> filled(first.begin(), first.end() - 1);
+    for (u32 i = 0; i < size; ++i) for_successors(program, i, [&](u32 next) { from[filled[next]++] = i; });
+
+    std::vector<u32> work(size);
+    std::iota(work.begin(), work.end(), 0U); // the last one first
+    std::vector<RegisterUse> uses(size);
+    for (u32 i = 0; i < size; ++i) uses[i] = use_in(program, i);
+    std::vector<bool> waits(size, true);
+    while (!work.empty()) {
+        const u32 i = work.back();
+        work.pop_back();
+        waits[i] = false;
+        const RegisterSet live = is_dead(i) ? after(i)
+                                            : static_cast<RegisterSet>(uses[i].reads | (after(i) & ~uses[i].writes));
+        if (live == before_[i]) continue;
+        before_[i] = live;
+        for (u32 k = first[i]; k < first[i + 1]; ++k) {
+            if (waits[from[k]]) continue;
+            waits[from[k]] = true;
+            work.push_back(from[k]);
+        }
+    }
+}
+
+bool Liveness::is_dead(u32 insn) const {
+    const LoweredInsn& what = program_.insns()[insn];
+    return only_writes_register(what) && !is_live_after(insn, what.dst);
+}
+
+RegisterSet Liveness::after(u32 insn) const {
+    RegisterSet live = 0;
+    for_successors(program_, insn, [&](u32 next) { live |= before_[next]; });
+    return live;
+}
+
+} // namespace xdplane
