@@ -17,6 +17,7 @@ Result<MachineCode> Compiler::run() {
     code_.setErrorHandler(&errors_);
     code_.attach(&a_);
     for (std::size_t i = 0; i < program_.functions().size(); ++i) used_[i] = scan(program_.functions()[i]);
+    plan();
     labels_.resize(program_.insns().size());
     result_.offsets.resize(program_.insns().size());
     body_ = a_.newLabel();
@@ -114,6 +115,7 @@ Result<> Compiler::function(std::size_t index) {
 
 Result<> Compiler::body(const LoweredFunction& function) {
     make_labels(function);
+    edge_codes_.clear();
     for (u32 i = function.begin; i < function.end;) {
         const SplitStop* const stop = half_ == Half::whole ? nullptr : stop_at(i);
         if (stop == nullptr && is_left_out(i)) {
@@ -289,9 +291,7 @@ Result<> Compiler::insn(u32 index, bool last) {
             : XDPLANE_CASES(jsgt)
             : XDPLANE_CASES(jsge)
             : XDPLANE_CASES(jlt)
-            : XDPLANE_CASES(jle)
-            : XDPLANE_CASES(jslt)
-            : XDPLANE_CASES(jsle) : emit_.jump(insn, label(static_cast<u32>(insn.target)));
+            : XDPLANE_CASES(jle) : XDPLANE_CASES(jslt) : XDPLANE_CASES(jsle) : emit_.jump(insn, taken(index));
         return {};
     case Op::may_goto: emit_.may_goto(insn, label(static_cast<u32>(insn.target))); return {};
     case Op::ja:

@@ -2,12 +2,14 @@
 // Copyright (c) 2026, the xdplane authors
 #pragma once
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "bpf/jit/backend.h"
 #include "bpf/jit/x86_64_emitter.h"
 #include "bpf/jit/x86_64_lookup.h"
+#include "bpf/lower/liveness.h"
 
 /// Layout of the code of a program: scalar entry, burst entry, main body, sub-programs, each callback
 /// followed by its CallbackEntry; each with what is rarely run behind it.
@@ -78,6 +80,27 @@ struct NullTest {
     u32 between = 0; ///< insns between the lookup and the test: copies, and constants
 };
 
+/// A constant that is read only where a jump goes to: it is loaded on the way there.
+struct EdgeConstant {
+    u32 jump; ///< index of the jump
+    u32 move; ///< of the insn that loads the constant
+};
+
+/// The code for the constants of some jump, which others with the same ones share.
+struct EdgeCode {
+    u32 jump;
+    Label label;
+};
+
+/// A jump over a few moves, and perhaps one jump out: see x86_64_select.cpp.
+struct ConditionalMoves {
+    static constexpr u32 kMost = 3;
+    u32 count = 0; ///< of moves; 0: nothing of the kind
+    u32 moves[kMost] = {};
+    u32 way_out = 0; ///< index of the jump out; 0: none
+    u32 end = 0;     ///< where the jump goes
+};
+
 /// What a function needs around its insns.
 struct Frame {
     bool main = false;
@@ -114,6 +137,7 @@ public:
     Compiler(const LoweredProgram& program, Features features)
         : program_(program),
           emit_(a_, features),
+          live_(program),
           used_(program.functions().size()),
           callbacks_(program.functions().size()) {}
 
@@ -177,6 +201,19 @@ private:
     void copies_of_result(u32 index, const NullTest& test);
     [[nodiscard]] u32 map_lookup(u32 index);
 
+    [[nodiscard]] u32 mask_and_jump(u32 index);
+
+    // x86_64_edges.cpp
+    void plan();
+    void move_to_edges(u32 index);
+    [[nodiscard]] std::span<const EdgeConstant> edge_constants(u32 jump) const;
+    [[nodiscard]] bool same_edge(u32 jump, u32 other) const;
+    Label taken(u32 jump);
+
+    // x86_64_select.cpp
+    [[nodiscard]] ConditionalMoves find_conditional_moves(u32 index) const;
+    [[nodiscard]] u32 conditional_moves(u32 index);
+
     // x86_64_callback.cpp
     void callback_entry(std::size_t index);
     void call_loop(const LoweredInsn& insn);
@@ -199,10 +236,15 @@ private:
     asmjit::CodeHolder code_;
     asmjit::x86::Assembler a_;
     Emitter emit_;
-    std::vector<Use> used_;        ///< of each function
-    std::vector<Label> labels_;    ///< of insns that are jumped to
-    std::vector<Label> entries_;   ///< of insns that sub-programs begin with: their prologues
-    std::vector<Label> callbacks_; ///< of functions that are pointed at: their CallbackEntry
+    Liveness live_;
+    std::vector<bool> targets_;        ///< insns that a jump goes to
+    std::vector<bool> idle_;           ///< insns that are nothing, where they stand
+    std::vector<EdgeConstant> edges_;  ///< by jump
+    std::vector<EdgeCode> edge_codes_; ///< of the body in hand
+    std::vector<Use> used_;            ///< of each function
+    std::vector<Label> labels_;        ///< of insns that are jumped to
+    std::vector<Label> entries_;       ///< of insns that sub-programs begin with: their prologues
+    std::vector<Label> callbacks_;     ///< of functions that are pointed at: their CallbackEntry
     Label body_;
     bool reads_cpu_ = false;
     ColdCode cold_; ///< of the function in hand, as the next ones

@@ -46,6 +46,8 @@ public:
     void store(const LoweredInsn& insn);
     void atomic(const LoweredInsn& insn);
     void ctx_length(const LoweredInsn& insn);
+    /// Compares what a jump compares. Returns the condition on which it jumps.
+    asmjit::x86::CondCode compare(const LoweredInsn& insn);
     /// Jumps to `target` if the condition of the row holds.
     void jump(const LoweredInsn& insn, const Label& target);
     void may_goto(const LoweredInsn& insn, const Label& target);

@@ -15,8 +15,12 @@ bool Compiler::falls_into_next(u32 index) const {
 
 /// Emits the insn together with those behind it, if that is better. Returns how many; 0: nothing done.
 u32 Compiler::several(u32 index) {
+    if (idle_[index]) return 1;
+    if (info(program_.insns()[index].op).kind == OpKind::jump) return conditional_moves(index);
     switch (program_.insns()[index].op) {
     case Op::map_lookup: return map_lookup(index);
+    case Op::and64_imm:
+    case Op::and32_imm: return mask_and_jump(index);
     case Op::mov64_reg: return is_unread_argument(index) ? 1 : move_and_add(index);
     case Op::add64_imm:
     case Op::ld_imm64: return is_unread_argument(index) ? 1 : 0;
@@ -61,6 +65,27 @@ u32 Compiler::move_and_add(u32 index) {
     const u8 addend = add.src == move.dst ? move.src : add.src;
     a_.lea(machine_reg(move.dst, 64), x86::ptr(src, machine_reg(addend, 64)));
     return 2;
+}
+
+/// reg &= mask; if reg == 0, or != 0, goto: the mask sets the flags, and where nobody reads the register it
+/// is not even changed.
+u32 Compiler::mask_and_jump(u32 index) {
+    const LoweredInsn& mask = program_.insns()[index];
+    u32 at = index + 1;
+    while (at < program_.insns().size() && idle_[at] && !targets_[at]) ++at;
+    if (at == program_.insns().size() || targets_[at]) return 0;
+    const LoweredInsn& jump = program_.insns()[at];
+    const OpcodeInfo& row = info(jump.op);
+    const bool tests = (row.code == Code::jeq || row.code == Code::jne) && row.operand == Operand::imm;
+    if (!tests || jump.dst != mask.dst || jump.imm != 0) return 0;
+    if (row.width < info(mask.op).width || find_conditional_moves(at).count > 0) return 0;
+    if (live_.is_live_after(at, mask.dst)) {
+        emit_.alu(mask);
+    } else {
+        a_.test(machine_reg(mask.dst, info(mask.op).width), asmjit::Imm(static_cast<i32>(mask.imm)));
+    }
+    a_.j(row.code == Code::jeq ? x86::CondCode::kE : x86::CondCode::kNE, taken(at));
+    return at - index + 1;
 }
 
 /// The comparison of a lookup's result with null that follows the lookup; perhaps of a copy, and behind what

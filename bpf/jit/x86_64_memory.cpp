@@ -116,7 +116,7 @@ void Emitter::fetch_by_loop(const LoweredInsn& insn, const OpcodeInfo& row) {
     }
 }
 
-void Emitter::jump(const LoweredInsn& insn, const Label& target) {
+x86::CondCode Emitter::compare(const LoweredInsn& insn) {
     const OpcodeInfo& row = info(insn.op);
     const Gp dst = machine_reg(insn.dst, row.width);
     const Gp src = machine_reg(insn.src, row.width);
@@ -136,18 +136,23 @@ void Emitter::jump(const LoweredInsn& insn, const Label& target) {
         a_.cmp(dst, src);
     }
     switch (row.code) {
-    case Code::jeq: a_.je(target); return;
+    case Code::jeq: return x86::CondCode::kE;
     case Code::jne:
-    case Code::jset: a_.jne(target); return;
-    case Code::jgt: a_.ja(target); return;
-    case Code::jge: a_.jae(target); return;
-    case Code::jlt: a_.jb(target); return;
-    case Code::jle: a_.jbe(target); return;
-    case Code::jsgt: a_.jg(target); return;
-    case Code::jsge: a_.jge(target); return;
-    case Code::jslt: a_.jl(target); return;
-    default: a_.jle(target); return;
+    case Code::jset: return x86::CondCode::kNE;
+    case Code::jgt: return x86::CondCode::kA;
+    case Code::jge: return x86::CondCode::kAE;
+    case Code::jlt: return x86::CondCode::kB;
+    case Code::jle: return x86::CondCode::kBE;
+    case Code::jsgt: return x86::CondCode::kG;
+    case Code::jsge: return x86::CondCode::kGE;
+    case Code::jslt: return x86::CondCode::kL;
+    default: return x86::CondCode::kLE;
     }
+}
+
+void Emitter::jump(const LoweredInsn& insn, const Label& target) {
+    const x86::CondCode condition = compare(insn);
+    a_.j(condition, target);
 }
 
 void Emitter::may_goto(const LoweredInsn& insn, const Label& target) {

@@ -209,6 +209,51 @@ private:
         land_here(to_end);
     }
 
+    /// A move that a compiler might jump over.
+    void move() {
+        switch (random_.below(5)) {
+        case 0: add(Op::mov64_imm, scalar(), 0, 0, static_cast<i32>(random_.number())); return;
+        case 1: add(Op::mov32_imm, scalar(), 0, 0, static_cast<i32>(random_.number())); return;
+        case 2: add(Op::mov64_reg, scalar(), scalar()); return;
+        case 3: add(Op::mov32_reg, scalar(), scalar()); return;
+        default: add(Op::add64_imm, scalar(), 0, 0, static_cast<i32>(random_.number())); return;
+        }
+    }
+
+    /// A choice between values, as compilers write it; perhaps with a jump out on the way. The registers that
+    /// were moved last are often overwritten where that leads.
+    void choice() {
+        if (random_.chance(50)) move();
+        const u32 over = conditional();
+        for (u32 i = random_.below(3); i > 0; --i) move();
+        const bool leaves = random_.chance(50);
+        const u32 out = leaves ? conditional() : 0;
+        for (u32 i = random_.below(3); i > 0; --i) move();
+        land_here(over);
+        if (!leaves) return;
+        for (u32 i = random_.below(3); i > 0; --i) operation();
+        land_here(out);
+        if (random_.chance(50)) set(scalar());
+    }
+
+    /// A constant that is mostly read only where a jump leads to.
+    void verdict() {
+        const u32 dst = scalar();
+        u32 jumps[3];
+        const u32 count = 1 + random_.below(3);
+        for (u32 i = 0; i < count; ++i) {
+            if (i == 0 || random_.chance(50))
+                add(Op::mov32_imm, dst, 0, 0, static_cast<i32>(random_.number()));
+            if (random_.chance(50)) operation();
+            if (random_.chance(30))
+                add(random_.chance(50) ? Op::and64_imm : Op::and32_imm, scalar(), 0, 0, 0x1f);
+            jumps[i] = conditional();
+        }
+        set(dst);
+        for (u32 i = random_.below(3); i > 0; --i) operation();
+        for (u32 i = 0; i < count; ++i) land_here(jumps[i]);
+    }
+
     void loop() {
         if (scalars_.size() < 4) return;
         const u32 at = random_.below(static_cast<u32>(scalars_.size()));
@@ -244,6 +289,12 @@ private:
                 loop();
             } else if (kind < 16) {
                 call();
+            } else if (kind < 24 && branches_ < 10) {
+                ++branches_;
+                choice();
+            } else if (kind < 28 && branches_ < 10) {
+                ++branches_;
+                verdict();
             } else {
                 operation();
             }

@@ -33,6 +33,10 @@ LoweredProgram lowered(std::string_view text) {
     return std::move(*result);
 }
 
+/// Reads every register, so that none is written in vain.
+constexpr const char* kReadAll = "\nr0 += r1\nr0 += r2\nr0 += r3\nr0 += r4\nr0 += r5\nr0 += r6\nr0 += r7\n"
+                                 "r0 += r8\nr0 += r9\nexit";
+
 /// "name operands; name operands": the code of the first lowered insn.
 std::string first_insn(std::string_view text, x86_64::Features features) {
     const Result<MachineCode> code = x86_64::compile(lowered(text), features);
@@ -129,12 +133,12 @@ constexpr Encoding kEncodings[] = {
 
 TEST(JitEncoding, RepresentativeInsns) {
     for (const Encoding& encoding : kEncodings)
-        EXPECT_EQ(first_insn(std::string(encoding.bpf) + "\nexit", with_bmi2(encoding.bmi2)), encoding.x86)
+        EXPECT_EQ(first_insn(std::string(encoding.bpf) + kReadAll, with_bmi2(encoding.bmi2)), encoding.x86)
             << encoding.bpf;
 }
 
 TEST(JitEncoding, ComparisonsWithZeroTest) {
-    const std::string code = first_insn("if r1 s< 0 goto out\nr0 = 1\nout:\nexit", with_bmi2(true));
+    const std::string code = first_insn("if r1 s< 0 goto out\nr0 *= 3\nout:\nexit", with_bmi2(true));
     EXPECT_EQ(code.substr(0, code.find(';')), "test rdi, rdi");
 }
 
@@ -154,13 +158,94 @@ TEST(JitEncoding, CodeIsTheSameWhereverItLies) {
 }
 
 TEST(JitEncoding, OffsetsNameEveryInsnInOrder) {
-    const LoweredProgram program = lowered("r0 = 1\nr0 += r0\nr1 = 0x1122334455667788 ll\nexit");
+    const LoweredProgram program = lowered("r0 = 1\nr0 += r0\nr1 = 0x1122334455667788 ll\nr0 += r1\nexit");
     const Result<MachineCode> code = x86_64::compile(program);
     ASSERT_TRUE(code);
     ASSERT_EQ(code->offsets.size(), program.insns().size());
     EXPECT_GE(code->offsets[0], code->tail_offset);
     for (std::size_t i = 1; i < code->offsets.size(); ++i) EXPECT_GT(code->offsets[i], code->offsets[i - 1]);
     EXPECT_LT(code->offsets.back(), code->bytes.size());
+}
+
+// --- several insns as one ---
+
+/// "name operands; name operands": the code of the main body that is called, up to its last return.
+std::string main_body(std::string_view text) {
+    const Result<MachineCode> code = x86_64::compile(lowered(text), with_bmi2(true));
+    if (!code) return code.error().message;
+    const std::span<const u8> bytes(code->bytes);
+    const Result<std::string> listing =
+        disassemble_machine_code(bytes.subspan(code->offsets[0]), code->offsets[0]);
+    if (!listing) return listing.error().message;
+    std::string out;
+    std::istringstream lines(*listing);
+    for (std::string line; std::getline(lines, line);) {
+        line = line.substr(std::string_view("       0: ").size() + 30);
+        if (line.starts_with("add rsp")) continue; // the frame, which depends on nothing here
+        // Where a jump goes to says nothing.
+        if (line[0] == 'j') line = line.substr(0, line.find(' '));
+        if (!out.empty()) out += "; ";
+        out += line;
+    }
+    return out;
+}
+
+struct Fusion {
+    const char* bpf;
+    const char* x86;
+};
+
+constexpr Fusion kFusions[] = {
+    // Nobody reads it, nor what it was made of.
+    {"r1 = r2\nr1 += 5\nr0 = 1\nexit", "mov eax, 1; ret"},
+    {"r0 = *(u32 *)(r1 +0)\nr0 = 1\nexit", "mov eax, 1; ret"},
+    // A choice between values.
+    {"r0 = 1\nif r1 == 6 goto end\nr0 = 2\nend:\nexit",
+     "mov eax, 1; mov r9d, 2; cmp rdi, 6; cmovne rax, r9; ret"},
+    {"r0 = r3\nif r1 == 0 goto end\nr0 = r2\nend:\nexit",
+     "mov rax, rdx; test rdi, rdi; cmovne rax, rsi; ret"},
+    {"r0 = r3\nif w1 > w2 goto end\nw0 = w2\nend:\nexit",
+     "mov rax, rdx; cmp edi, esi; mov r9d, esi; cmovbe rax, r9; ret"},
+    {"r0 = r3\nif r1 & 8 goto end\nr0 += 4\nend:\nexit",
+     "mov rax, rdx; test rdi, 8; lea r9, [rax + 4]; cmove rax, r9; ret"},
+    // With a jump out.
+    {"r0 = r3\nif r1 == 6 goto end\nif r1 != 17 goto out\nr0 = 8\nend:\nr0 += r2\nexit\n"
+     "out:\nr0 = r4\nexit",
+     "mov rax, rdx; mov r9d, 8; cmp rdi, 6; cmovne rax, r9; setne r9b; cmp rdi, 0x11; setne r10b; "
+     "test r9b, r10b; jne; add rax, rsi; ret; mov rax, rcx; ret"},
+    // Not if it says whether to jump out, or is read there.
+    {"r0 = r3\nif r1 == 6 goto end\nif r0 != 17 goto out\nr0 = 8\nend:\nr0 += r2\nexit\n"
+     "out:\nr0 = r4\nexit",
+     "mov rax, rdx; cmp rdi, 6; je; cmp rax, 0x11; jne; mov eax, 8; add rax, rsi; ret; mov rax, rcx; ret"},
+    {"r0 = r3\nif r1 == 6 goto end\nif r1 != 17 goto out\nr0 = 8\nend:\nr0 += r2\nexit\n"
+     "out:\nr0 += r4\nexit",
+     "mov rax, rdx; cmp rdi, 6; je; cmp rdi, 0x11; jne; mov eax, 8; add rax, rsi; ret; add rax, rcx; ret"},
+    // Nor if somebody else jumps to the moves.
+    {"r0 = r3\nif r2 == 1 goto move\nif r1 == 6 goto end\nmove:\nr0 = 2\nend:\nexit",
+     "mov rax, rdx; cmp rsi, 1; je; cmp rdi, 6; je; mov eax, 2; ret"},
+    // A constant that is read only where a jump goes to.
+    {"r0 = 1\nif r1 > r2 goto out\nr0 = r3\nout:\nr0 += r4\nexit",
+     "mov eax, 1; cmp rdi, rsi; cmovbe rax, rdx; add rax, rcx; ret"},
+    {"r0 = 1\nif r1 > r2 goto out\nr0 = r3\nr0 *= r4\nout:\nexit",
+     "cmp rdi, rsi; ja; mov rax, rdx; imul rax, rcx; ret; mov eax, 1; ret"},
+    {"r0 = 1\nif r1 > r2 goto out\nif r1 > r3 goto out\nr0 = r3\nr0 *= r4\nout:\nr0 *= r4\nexit",
+     "cmp rdi, rsi; ja; cmp rdi, rdx; ja; mov rax, rdx; imul rax, rcx; imul rax, rcx; ret; "
+     "mov eax, 1; jmp"},
+    // Not behind a jump back, nor if the other way reads it too.
+    {"r0 = 1\nif r1 > r2 goto out\nr0 *= r4\nout:\nexit", "mov eax, 1; cmp rdi, rsi; ja; imul rax, rcx; ret"},
+    {"again:\nr3 *= r0\nr0 = 1\nif r3 > r2 goto again\nr0 = r3\nexit",
+     "imul rdx, rax; mov eax, 1; cmp rdx, rsi; ja; mov rax, rdx; ret"},
+    // A mask and a comparison with 0.
+    {"r0 = r2\nr1 &= 4\nif r1 != 0 goto out\nr0 *= r3\nout:\nexit",
+     "mov rax, rsi; test rdi, 4; jne; imul rax, rdx; ret"},
+    {"r0 = r1\nw0 &= 4\nif w0 == 0 goto out\nr0 *= r3\nout:\nexit",
+     "mov rax, rdi; and eax, 4; je; imul rax, rdx; ret"},
+    {"r0 = r1\nr0 &= -4\nif w0 == 0 goto out\nr0 *= r3\nout:\nexit",
+     "mov rax, rdi; and rax, 0xfffffffffffffffc; test eax, eax; je; imul rax, rdx; ret"},
+};
+
+TEST(JitFusion, SeveralInsnsAreOne) {
+    for (const Fusion& fusion : kFusions) EXPECT_EQ(main_body(fusion.bpf), fusion.x86) << fusion.bpf;
 }
 
 // --- backends ---
