@@ -48,6 +48,7 @@ struct BurstLoop {
     asmjit::x86::Mem end_slot;
     Gp packet; ///< not valid: in its slot
     Gp end;
+    bool context_in_packet = false; ///< the body finds its context in `packet`, not in rdi
     Label again;
     Label done;
 };
@@ -137,7 +138,7 @@ public:
     Compiler(const LoweredProgram& program, Features features)
         : program_(program),
           emit_(a_, features),
-          live_(program),
+          live_(program, uses()),
           used_(program.functions().size()),
           callbacks_(program.functions().size()) {}
 
@@ -195,24 +196,36 @@ private:
     // x86_64_fusion.cpp
     [[nodiscard]] u32 several(u32 index);
     [[nodiscard]] bool falls_into_next(u32 index) const;
-    [[nodiscard]] bool is_unread_argument(u32 index) const;
     [[nodiscard]] u32 move_and_add(u32 index);
     [[nodiscard]] NullTest null_test(u32 index) const;
-    void copies_of_result(u32 index, const NullTest& test);
+    void copies_of_result(u32 index, const NullTest& test, bool with_idle);
+    [[nodiscard]] bool is_short_way_out(u32 begin, u32 end) const;
+    void way_out(u32 begin, u32 end);
+    [[nodiscard]] u32 context_read(u32 index);
     [[nodiscard]] u32 map_lookup(u32 index);
 
     [[nodiscard]] u32 mask_and_jump(u32 index);
 
     // x86_64_edges.cpp
     void plan();
+    [[nodiscard]] std::vector<RegisterUse> uses() const;
+    [[nodiscard]] bool finds_key(u32 lookup) const;
+    void leave_out_unread_frames();
+    [[nodiscard]] bool reads_frame(u32 index) const;
+    void find_context_reads();
     void move_to_edges(u32 index);
     [[nodiscard]] std::span<const EdgeConstant> edge_constants(u32 jump) const;
     [[nodiscard]] bool same_edge(u32 jump, u32 other) const;
     Label taken(u32 jump);
+    void go_to_insn(u32 target);
 
     // x86_64_select.cpp
     [[nodiscard]] ConditionalMoves find_conditional_moves(u32 index) const;
     [[nodiscard]] u32 conditional_moves(u32 index);
+
+    // x86_64_update.cpp
+    [[nodiscard]] u32 next_in_block(u32 index) const;
+    [[nodiscard]] u32 update_in_memory(u32 index);
 
     // x86_64_callback.cpp
     void callback_entry(std::size_t index);
@@ -237,9 +250,11 @@ private:
     asmjit::x86::Assembler a_;
     Emitter emit_;
     Liveness live_;
-    std::vector<bool> targets_;        ///< insns that a jump goes to
-    std::vector<bool> idle_;           ///< insns that are nothing, where they stand
-    std::vector<EdgeConstant> edges_;  ///< by jump
+    std::vector<bool> targets_;       ///< insns that a jump goes to
+    std::vector<bool> idle_;          ///< insns that are nothing, where they stand
+    std::vector<EdgeConstant> edges_; ///< by jump
+    /// All reads of the context from r1 come before it, loads and copies; 0: not so.
+    u32 context_end_ = 0;
     std::vector<EdgeCode> edge_codes_; ///< of the body in hand
     std::vector<Use> used_;            ///< of each function
     std::vector<Label> labels_;        ///< of insns that are jumped to

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Copyright (c) 2026, the xdplane authors
 //
-// What need not be done on the way that execution mostly takes. Compilers set a verdict, test whether to leave
-// with it, and set the next one: each is loaded only where the jump goes to, in code that lies apart.
+// What need not be done on the way that execution mostly takes. Compilers set a verdict, test whether to
+// leave with it, and set the next one: each is loaded only where the jump goes to, in code that lies apart.
 #include <algorithm>
 
 #include "bpf/jit/x86_64_compiler.h"
@@ -31,6 +31,79 @@ bool may_be_passed(OpKind kind) {
 
 } // namespace
 
+/// The code of this lookup knows where the key is, and does not read r2.
+bool Compiler::finds_key(u32 lookup) const {
+    const Map& map = *program_.maps()[static_cast<u32>(program_.insns()[lookup].target)];
+    return program_.key_of(lookup) != nullptr && LookupEmitter::is_compiled(map);
+}
+
+std::vector<RegisterUse> Compiler::uses() const {
+    std::vector<RegisterUse> uses = register_uses(program_);
+    for (u32 i = 0; i < uses.size(); ++i)
+        if (program_.insns()[i].op == Op::map_lookup && finds_key(i))
+            uses[i].reads = static_cast<RegisterSet>(uses[i].reads & ~register_bit(R2));
+    return uses;
+}
+
+/// What lies on the stack is read, or may be.
+bool Compiler::reads_frame(u32 index) const {
+    const LoweredInsn& insn = program_.insns()[index];
+    if (live_.is_dead(index)) return false;
+    if (insn.op == Op::map_lookup)
+        return !finds_key(index) ||
+               !LookupEmitter::needs_no_stack(*program_.maps()[static_cast<u32>(insn.target)],
+                                              *program_.key_of(index));
+    const OpKind kind = info(insn.op).kind;
+    if ((kind == OpKind::st || kind == OpKind::stx) && insn.dst == R10)
+        return kind == OpKind::stx && insn.src == R10;
+    return (register_use(insn).reads & register_bit(R10)) != 0 && kind != OpKind::may_goto;
+}
+
+/// Keys that lookups take from registers, or know: nobody reads them where they were stored.
+void Compiler::leave_out_unread_frames() {
+    std::vector<RegisterUse> changed;
+    for (const LoweredFunction& function : program_.functions()) {
+        bool reads = false;
+        bool stores = false;
+        for (u32 i = function.begin; i < function.end; ++i) {
+            reads |= reads_frame(i);
+            const OpKind kind = info(program_.insns()[i].op).kind;
+            stores |= (kind == OpKind::st || kind == OpKind::stx) && program_.insns()[i].dst == R10;
+        }
+        if (reads || !stores) continue;
+        if (changed.empty()) changed = uses();
+        for (u32 i = function.begin; i < function.end; ++i) {
+            const OpKind kind = info(program_.insns()[i].op).kind;
+            if ((kind != OpKind::st && kind != OpKind::stx) || program_.insns()[i].dst != R10) continue;
+            changed[i] = {};
+            idle_[i] = true;
+        }
+    }
+    if (!changed.empty()) live_ = Liveness(program_, std::move(changed));
+}
+
+/// The context comes in r1. If that is read only by loads and copies at the very beginning, they may as well
+/// read another register.
+void Compiler::find_context_reads() {
+    const LoweredFunction& main = program_.functions().front();
+    for (u32 i = main.begin; i < main.end && !targets_[i]; ++i) {
+        const LoweredInsn& insn = program_.insns()[i];
+        const OpcodeInfo& row = info(insn.op);
+        if (!live_.is_live_before(i, R1)) {
+            context_end_ = std::max(i, 1U);
+            return;
+        }
+        const RegisterUse use = register_use(insn);
+        const bool reads = (use.reads & register_bit(R1)) != 0 && !idle_[i];
+        const bool plain = (row.kind == OpKind::ldx && row.code == Code::none) || insn.op == Op::mov64_reg;
+        if ((reads && !plain) || !may_be_passed(row.kind) || row.kind == OpKind::jump) return;
+        if (!idle_[i] && (use.writes & register_bit(R1)) != 0) {
+            context_end_ = i + 1;
+            return;
+        }
+    }
+}
+
 void Compiler::plan() {
     const u32 size = static_cast<u32>(program_.insns().size());
     targets_.resize(size);
@@ -40,10 +113,14 @@ void Compiler::plan() {
         if (kind == OpKind::jump || kind == OpKind::may_goto || kind == OpKind::ja)
             targets_[static_cast<u32>(insn.target)] = true;
     }
-    for (u32 i = 0; i < size; ++i) idle_[i] = live_.is_dead(i);
+    // The second half of a program in two reads keys from the stack.
+    if (program_.split() == nullptr) leave_out_unread_frames();
+    for (u32 i = 0; i < size; ++i)
+        if (live_.is_dead(i)) idle_[i] = true;
     for (u32 i = 0; i < size; ++i)
         if (!idle_[i] && is_constant(program_.insns()[i])) move_to_edges(i);
     std::ranges::stable_sort(edges_, {}, &EdgeConstant::jump);
+    find_context_reads();
 }
 
 /// If it is read only where jumps lead that follow close behind. Jumps back are left alone: those are loops,
@@ -93,20 +170,27 @@ Label Compiler::taken(u32 jump) {
     const std::span<const EdgeConstant> constants = edge_constants(jump);
     if (constants.empty()) return label(target);
     const auto made = std::span(edge_codes_).last(std::min(edge_codes_.size(), kLookedAt));
-    const auto same = std::ranges::find_if(made, [&](const EdgeCode& code) { return same_edge(jump, code.jump); });
+    const auto same =
+        std::ranges::find_if(made, [&](const EdgeCode& code) { return same_edge(jump, code.jump); });
     if (same != made.end()) return same->label;
     const Label edge = a_.newLabel();
     edge_codes_.push_back({jump, edge});
-    cold_.push_back([this, constants, edge, behind = label(target), target] {
+    label(target);
+    cold_.push_back([this, constants, edge, target] {
         a_.bind(edge);
         for (const EdgeConstant& constant : constants) emit_.alu(program_.insns()[constant.move]);
-        if (program_.insns()[target].op == Op::exit) {
-            exit(false);
-        } else {
-            a_.jmp(behind);
-        }
+        go_to_insn(target);
     });
     return edge;
+}
+
+/// From code that lies apart. An exit is short enough to be there as well.
+void Compiler::go_to_insn(u32 target) {
+    if (program_.insns()[target].op == Op::exit) {
+        exit(false);
+    } else {
+        a_.jmp(label(target));
+    }
 }
 
 } // namespace xdplane::x86_64

@@ -43,6 +43,8 @@ public:
     /// Plain and acquire loads, plain and release stores: the machine orders all of them (Intel SDM volume 3,
     /// 9.2.2, Total Store Order).
     void load(const LoweredInsn& insn);
+    /// The same with its address from another register.
+    void load(const LoweredInsn& insn, const Gp& base);
     void store(const LoweredInsn& insn);
     void atomic(const LoweredInsn& insn);
     void ctx_length(const LoweredInsn& insn);

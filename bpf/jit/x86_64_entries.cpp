@@ -129,6 +129,7 @@ void Compiler::choose_loop_registers(std::vector<Gp>& saved) {
     if (unused.size() > 1) loop_.end = unused[1];
     saved.insert(saved.end(), unused.begin(),
                  unused.begin() + std::min<std::ptrdiff_t>(2, std::ssize(unused)));
+    loop_.context_in_packet = loop_.packet.isValid() && context_end_ > 0 && !program_.needs_context();
     loop_.packet_slot = x86::qword_ptr(x86::rsp);
     loop_.end_slot = x86::qword_ptr(x86::rsp, 8);
 }
@@ -162,14 +163,14 @@ Result<> Compiler::burst_of_bodies() {
         a_.mov(loop_.end_slot, x86::rax);
     }
     if (uses_context()) a_.mov(kContext, x86::rcx);
-    a_.mov(x86::rdi, x86::rsi);
+    a_.mov(loop_.context_in_packet ? loop_.packet : Gp(x86::rdi), x86::rsi);
 
     a_.align(asmjit::AlignMode::kCode, 16);
-    a_.bind(loop_.again); // the packet is in rdi
-    if (loop_.packet.isValid()) {
-        a_.mov(loop_.packet, x86::rdi);
-    } else {
+    a_.bind(loop_.again); // the packet is in rdi, or where the body finds it
+    if (!loop_.packet.isValid()) {
         a_.mov(loop_.packet_slot, x86::rdi);
+    } else if (!loop_.context_in_packet) {
+        a_.mov(loop_.packet, x86::rdi);
     }
     begin_packet();
     prepare_frame(main);
@@ -189,18 +190,24 @@ Result<> Compiler::burst_of_bodies() {
 
 /// Instead of a return: the verdict is in eax.
 void Compiler::next_packet() {
+    Gp next = x86::rdi;
     if (!loop_.packet.isValid()) {
-        a_.mov(x86::rdi, loop_.packet_slot);
-        a_.mov(x86::dword_ptr(x86::rdi, offsetof(XdpBuff, verdict)), x86::eax);
-        a_.add(x86::rdi, Imm(sizeof(XdpBuff)));
+        a_.mov(next, loop_.packet_slot);
+        a_.mov(x86::dword_ptr(next, offsetof(XdpBuff, verdict)), x86::eax);
+        a_.add(next, Imm(sizeof(XdpBuff)));
     } else {
         a_.mov(x86::dword_ptr(loop_.packet, offsetof(XdpBuff, verdict)), x86::eax);
-        a_.lea(x86::rdi, x86::ptr(loop_.packet, sizeof(XdpBuff)));
+        if (loop_.context_in_packet) {
+            next = loop_.packet;
+            a_.add(next, Imm(sizeof(XdpBuff)));
+        } else {
+            a_.lea(next, x86::ptr(loop_.packet, sizeof(XdpBuff)));
+        }
     }
     if (loop_.end.isValid()) {
-        a_.cmp(x86::rdi, loop_.end);
+        a_.cmp(next, loop_.end);
     } else {
-        a_.cmp(x86::rdi, loop_.end_slot);
+        a_.cmp(next, loop_.end_slot);
     }
     a_.jne(loop_.again);
     a_.jmp(loop_.done);

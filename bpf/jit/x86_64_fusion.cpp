@@ -21,33 +21,19 @@ u32 Compiler::several(u32 index) {
     case Op::map_lookup: return map_lookup(index);
     case Op::and64_imm:
     case Op::and32_imm: return mask_and_jump(index);
-    case Op::mov64_reg: return is_unread_argument(index) ? 1 : move_and_add(index);
-    case Op::add64_imm:
-    case Op::ld_imm64: return is_unread_argument(index) ? 1 : 0;
+    case Op::mov64_reg: {
+        const u32 done = context_read(index);
+        return done > 0 ? done : move_and_add(index);
+    }
+    case Op::ldx8:
+    case Op::ldx16:
+    case Op::ldx32:
+    case Op::ldx64: {
+        const u32 done = context_read(index);
+        return done > 0 ? done : update_in_memory(index);
+    }
     default: return 0;
     }
-}
-
-/// It makes r1 or r2 for a lookup whose code knows its map, or where its key is.
-bool Compiler::is_unread_argument(u32 index) const {
-    const u8 reg = program_.insns()[index].dst;
-    if (reg != R1 && reg != R2) return false;
-    for (u32 i = index + 1; i < program_.insns().size() && !labels_[i].isValid(); ++i) {
-        const LoweredInsn& insn = program_.insns()[i];
-        switch (insn.op) {
-        case Op::mov64_reg:
-            if (insn.src == reg) return false;
-            break;
-        case Op::add64_imm:
-        case Op::ld_imm64: break;
-        case Op::map_lookup: {
-            const Map& map = *program_.maps()[static_cast<u32>(insn.target)];
-            return reg == R1 || (program_.key_of(i) != nullptr && LookupEmitter::is_compiled(map));
-        }
-        default: return false;
-        }
-    }
-    return false;
 }
 
 /// dst = src; dst += something: one insn.
@@ -55,7 +41,7 @@ u32 Compiler::move_and_add(u32 index) {
     if (!falls_into_next(index)) return 0;
     const LoweredInsn& move = program_.insns()[index];
     const LoweredInsn& add = program_.insns()[index + 1];
-    if (move.dst == move.src || add.dst != move.dst) return 0;
+    if (move.dst == move.src || add.dst != move.dst || idle_[index + 1]) return 0;
     const Gp src = machine_reg(move.src, 64);
     if (add.op == Op::add64_imm) {
         a_.lea(machine_reg(move.dst, 64), x86::ptr(src, static_cast<i32>(add.imm)));
@@ -111,11 +97,26 @@ NullTest Compiler::null_test(u32 index) const {
     return test;
 }
 
-void Compiler::copies_of_result(u32 index, const NullTest& test) {
-    for (u32 i = index + 1; i <= index + test.between; ++i) emit_.alu(program_.insns()[i]);
+void Compiler::copies_of_result(u32 index, const NullTest& test, bool with_idle) {
+    for (u32 i = index + 1; i <= index + test.between; ++i)
+        if (with_idle || !idle_[i]) emit_.alu(program_.insns()[i]);
 }
 
-/// And the comparison of its result with null, if that is what follows: the code knows the answer.
+/// A few constants, and then it goes elsewhere.
+bool Compiler::is_short_way_out(u32 begin, u32 end) const {
+    constexpr u32 kLongest = 4;
+    if (end <= begin || end - begin > kLongest) return false;
+    for (u32 i = begin; i < end; ++i) {
+        const Op op = program_.insns()[i].op;
+        if (labels_[i].isValid()) return false;
+        if (i + 1 == end) return op == Op::ja || op == Op::exit;
+        if (op != Op::mov32_imm && op != Op::mov64_imm) return false;
+    }
+    return false;
+}
+
+/// And the comparison of its result with null, if that is what follows: the code knows the answer. What is
+/// done without a result lies apart.
 u32 Compiler::map_lookup(u32 index) {
     using Outcome = LookupEmitter::Outcome;
     const LoweredInsn& insn = program_.insns()[index];
@@ -130,20 +131,49 @@ u32 Compiler::map_lookup(u32 index) {
         return 1;
     }
     const NullTest test = null_test(index);
+    const u32 next = index + test.between + 2; // behind the test
     const Label behind = a_.newLabel();
-    if (test.found) copies_of_result(index, test);
-    if (test.found && !test.if_null) a_.jmp(label(test.target));
+    const bool skips = test.found && !test.if_null && is_short_way_out(next, test.target);
+    // Constants that are loaded on the way that the jump takes are not needed on the other one.
+    if (test.found) copies_of_result(index, test, !test.if_null);
+    if (test.found && !test.if_null && !skips) a_.jmp(label(test.target));
     a_.bind(behind);
     if (outcome == Outcome::maybe) {
         const Label if_null = test.found && test.if_null ? label(test.target) : behind;
-        cold_.push_back([this, index, test, miss, if_null] {
+        cold_.push_back([this, index, test, miss, if_null, skips, next] {
             a_.bind(miss);
             a_.xor_(x86::eax, x86::eax);
-            if (test.found) copies_of_result(index, test);
-            a_.jmp(if_null);
+            if (test.found) copies_of_result(index, test, true);
+            if (skips) {
+                way_out(next, test.target);
+            } else {
+                a_.jmp(if_null);
+            }
         });
     }
+    if (skips) return test.target - index;
     return test.found ? test.between + 2 : 1;
+}
+
+/// In code that lies apart.
+void Compiler::way_out(u32 begin, u32 end) {
+    for (u32 i = begin; i + 1 < end; ++i)
+        if (!idle_[i]) emit_.alu(program_.insns()[i]);
+    const LoweredInsn& last = program_.insns()[end - 1];
+    go_to_insn(last.op == Op::exit ? end - 1 : static_cast<u32>(last.target));
+}
+
+/// A load or copy of what r1 holds at the entry, in the loop of a burst: there it is in another register.
+u32 Compiler::context_read(u32 index) {
+    if (!frame_.in_loop || !loop_.context_in_packet || index >= context_end_) return 0;
+    const LoweredInsn& insn = program_.insns()[index];
+    if (insn.src != R1) return 0;
+    if (insn.op == Op::mov64_reg) {
+        a_.mov(machine_reg(insn.dst, 64), loop_.packet);
+    } else {
+        emit_.load(insn, loop_.packet);
+    }
+    return 1;
 }
 
 } // namespace xdplane::x86_64

@@ -58,6 +58,14 @@ bool LookupEmitter::is_compiled(const Map& map) {
            std::ranges::find(kRows, map.spec().type, &Row::type) != std::end(kRows);
 }
 
+bool LookupEmitter::needs_no_stack(const Map& map, const LookupKey& key) {
+    if (!map.ops().array_like || key.pieces.size() != 1) return false;
+    const KeyPiece& piece = key.pieces[0];
+    const bool loaded = piece.kind == KeyPiece::Kind::memory ||
+                        (piece.kind == KeyPiece::Kind::in_register && !survives_lookup(piece.reg));
+    return !loaded && piece.begin == 0 && piece.size == sizeof(u32);
+}
+
 LookupEmitter::Outcome LookupEmitter::emit(Map& map, const Label& miss) {
     if (!is_compiled(map)) return call(map);
     return (this->*std::ranges::find(kRows, map.spec().type, &Row::type)->code)(map, miss);

@@ -32,6 +32,8 @@ public:
 
     /// There is code for note().
     [[nodiscard]] static bool can_note(const Map& map);
+    /// The code for a lookup of this key reads nothing from the stack.
+    [[nodiscard]] static bool needs_no_stack(const Map& map, const LookupKey& key);
 
     /// `key`: what is known of the key, or null. The key's address is in rsi, as r2.
     LookupEmitter(asmjit::x86::Assembler& assembler, Emitter& emitter, ColdCode& cold, const LookupKey* key)

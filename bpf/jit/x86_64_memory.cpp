@@ -16,9 +16,11 @@ x86::Mem packet_field(std::size_t offset) {
 
 } // namespace
 
-void Emitter::load(const LoweredInsn& insn) {
+void Emitter::load(const LoweredInsn& insn) { load(insn, machine_reg(insn.src, 64)); }
+
+void Emitter::load(const LoweredInsn& insn, const Gp& base) {
     const OpcodeInfo& row = info(insn.op);
-    const x86::Mem from = x86::ptr(machine_reg(insn.src, 64), insn.off, row.width / 8);
+    const x86::Mem from = x86::ptr(base, insn.off, row.width / 8);
     const Gp dst = machine_reg(insn.dst, 64);
     switch (row.code) {
     case Code::movsx8:

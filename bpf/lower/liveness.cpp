@@ -26,8 +26,14 @@ RegisterUse use_of_lowered(const LoweredInsn& insn) {
     switch (insn.op) {
     case Op::ctx_length: return {register_bit(insn.src), register_bit(insn.dst)};
     case Op::nop: return {};
-    // r0 survives a tail call that fails.
-    case Op::tail_call: return {registers(R1, R3), kArguments};
+    case Op::map_lookup: return {register_bit(R2), kClobbered};
+    // Where array and index are known nobody reads them from r2 and r3. r0 survives a tail call that fails.
+    case Op::tail_call: {
+        RegisterSet reads = register_bit(R1);
+        if (insn.target < 0) reads |= register_bit(R2);
+        if (insn.imm < 0) reads |= register_bit(R3);
+        return {reads, kArguments};
+    }
     default: return {kArguments, kClobbered};
     }
 }
@@ -94,9 +100,16 @@ RegisterUse register_use(const LoweredInsn& insn) {
     return use_of_lowered(insn);
 }
 
+std::vector<RegisterUse> register_uses(const LoweredProgram& program) {
+    std::vector<RegisterUse> uses(program.insns().size());
+    for (u32 i = 0; i < uses.size(); ++i) uses[i] = use_in(program, i);
+    return uses;
+}
+
 /// Each insn is looked at again only when a register turns out to be live behind it: at most once for each
 /// register, in whatever order a program is laid out.
-Liveness::Liveness(const LoweredProgram& program) : program_(program), before_(program.insns().size()) {
+Liveness::Liveness(const LoweredProgram& program, std::vector<RegisterUse> uses)
+    : program_(&program), before_(program.insns().size()) {
     const u32 size = static_cast<u32>(program.insns().size());
     std::vector<u32> first(size + 1); // of each insn's predecessors, in `from`
     for (u32 i = 0; i < size; ++i) for_successors(program, i, [&](u32 next) { ++first[next + 1]; });
@@ -107,15 +120,13 @@ Liveness::Liveness(const LoweredProgram& program) : program_(program), before_(p
 
     std::vector<u32> work(size);
     std::iota(work.begin(), work.end(), 0U); // the last one first
-    std::vector<RegisterUse> uses(size);
-    for (u32 i = 0; i < size; ++i) uses[i] = use_in(program, i);
     std::vector<bool> waits(size, true);
     while (!work.empty()) {
         const u32 i = work.back();
         work.pop_back();
         waits[i] = false;
-        const RegisterSet live = is_dead(i) ? after(i)
-                                            : static_cast<RegisterSet>(uses[i].reads | (after(i) & ~uses[i].writes));
+        const RegisterSet live =
+            is_dead(i) ? after(i) : static_cast<RegisterSet>(uses[i].reads | (after(i) & ~uses[i].writes));
         if (live == before_[i]) continue;
         before_[i] = live;
         for (u32 k = first[i]; k < first[i + 1]; ++k) {
@@ -127,13 +138,13 @@ Liveness::Liveness(const LoweredProgram& program) : program_(program), before_(p
 }
 
 bool Liveness::is_dead(u32 insn) const {
-    const LoweredInsn& what = program_.insns()[insn];
+    const LoweredInsn& what = program_->insns()[insn];
     return only_writes_register(what) && !is_live_after(insn, what.dst);
 }
 
 RegisterSet Liveness::after(u32 insn) const {
     RegisterSet live = 0;
-    for_successors(program_, insn, [&](u32 next) { live |= before_[next]; });
+    for_successors(*program_, insn, [&](u32 next) { live |= before_[next]; });
     return live;
 }
 

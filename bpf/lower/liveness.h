@@ -13,19 +13,21 @@ using RegisterSet = u16;
 
 [[nodiscard]] constexpr RegisterSet register_bit(u8 reg) { return static_cast<RegisterSet>(1U << reg); }
 
-/// What an insn does to registers. Calls are said to read all of r1-r5. `writes` are those that hold something
-/// else behind it on every path.
+/// What an insn does to registers. Calls of functions are said to read all of r1-r5. `writes` are those that
+/// hold something else behind it on every path.
 struct RegisterUse {
     RegisterSet reads = 0;
     RegisterSet writes = 0;
 };
 /// Of one insn, apart from what the key of a lookup is made of.
 [[nodiscard]] RegisterUse register_use(const LoweredInsn& insn);
+/// Of each insn. An engine that does without something may change it.
+[[nodiscard]] std::vector<RegisterUse> register_uses(const LoweredProgram& program);
 
 class Liveness {
 public:
     /// Takes time linear in the number of insns.
-    explicit Liveness(const LoweredProgram& program);
+    Liveness(const LoweredProgram& program, std::vector<RegisterUse> uses);
 
     /// The registers whose values before the insn are read by it, or behind it before they are written. What
     /// a dead insn reads does not count.
@@ -35,12 +37,14 @@ public:
     }
     /// The registers whose values behind the insn are read, wherever it goes on.
     [[nodiscard]] RegisterSet after(u32 insn) const;
-    [[nodiscard]] bool is_live_after(u32 insn, u8 reg) const { return (after(insn) & register_bit(reg)) != 0; }
+    [[nodiscard]] bool is_live_after(u32 insn, u8 reg) const {
+        return (after(insn) & register_bit(reg)) != 0;
+    }
     /// It does nothing but write a register that nobody reads.
     [[nodiscard]] bool is_dead(u32 insn) const;
 
 private:
-    const LoweredProgram& program_;
+    const LoweredProgram* program_;
     std::vector<RegisterSet> before_;
 };
 

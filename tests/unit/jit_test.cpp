@@ -33,9 +33,9 @@ LoweredProgram lowered(std::string_view text) {
     return std::move(*result);
 }
 
-/// Reads every register, so that none is written in vain.
+/// Reads every register, so that none is written in vain, nor the stack.
 constexpr const char* kReadAll = "\nr0 += r1\nr0 += r2\nr0 += r3\nr0 += r4\nr0 += r5\nr0 += r6\nr0 += r7\n"
-                                 "r0 += r8\nr0 += r9\nexit";
+                                 "r0 += r8\nr0 += r9\nr0 += r10\nexit";
 
 /// "name operands; name operands": the code of the first lowered insn.
 std::string first_insn(std::string_view text, x86_64::Features features) {
@@ -242,6 +242,26 @@ constexpr Fusion kFusions[] = {
      "mov rax, rdi; and eax, 4; je; imul rax, rdx; ret"},
     {"r0 = r1\nr0 &= -4\nif w0 == 0 goto out\nr0 *= r3\nout:\nexit",
      "mov rax, rdi; and rax, 0xfffffffffffffffc; test eax, eax; je; imul rax, rdx; ret"},
+    // What is changed where it lies.
+    {"r0 = 0\nr2 = *(u64 *)(r1 +8)\nr2 += 1\n*(u64 *)(r1 +8) = r2\nexit",
+     "xor eax, eax; add qword ptr [rdi + 8], 1; ret"},
+    {"r0 = 0\nr2 = *(u16 *)(r1 +0)\nw2 &= 0xfff0\n*(u16 *)(r1 +0) = r2\nexit",
+     "xor eax, eax; and word ptr [rdi], 0xfff0; ret"},
+    {"r0 = 0\nr2 = *(u32 *)(r1 -4)\nr2 -= r3\n*(u32 *)(r1 -4) = r2\nexit",
+     "xor eax, eax; sub dword ptr [rdi - 4], edx; ret"},
+    {"r0 = 0\nr2 = *(u64 *)(r1 +8)\nr3 += r2\n*(u64 *)(r1 +8) = r3\nexit",
+     "xor eax, eax; add qword ptr [rdi + 8], rdx; ret"},
+    // Not if the result is read, another place is written, or more bits than were computed.
+    {"r0 = *(u64 *)(r1 +8)\nr0 += 1\n*(u64 *)(r1 +8) = r0\nexit",
+     "mov rax, qword ptr [rdi + 8]; add rax, 1; mov qword ptr [rdi + 8], rax; ret"},
+    {"r0 = 0\nr2 = *(u64 *)(r1 +8)\nr2 += 1\n*(u64 *)(r1 +16) = r2\nexit",
+     "xor eax, eax; mov rsi, qword ptr [rdi + 8]; add rsi, 1; mov qword ptr [rdi + 0x10], rsi; ret"},
+    {"r0 = 0\nr2 = *(u64 *)(r1 +8)\nw2 += 1\n*(u64 *)(r1 +8) = r2\nexit",
+     "xor eax, eax; mov rsi, qword ptr [rdi + 8]; add esi, 1; mov qword ptr [rdi + 8], rsi; ret"},
+    {"r0 = 0\nr2 = *(u64 *)(r1 +8)\nr3 -= r2\n*(u64 *)(r1 +8) = r3\nexit",
+     "xor eax, eax; mov rsi, qword ptr [rdi + 8]; sub rdx, rsi; mov qword ptr [rdi + 8], rdx; ret"},
+    {"r0 = 0\nr1 = *(u64 *)(r1 +8)\nr1 += 1\n*(u64 *)(r1 +8) = r1\nexit",
+     "xor eax, eax; mov rdi, qword ptr [rdi + 8]; add rdi, 1; mov qword ptr [rdi + 8], rdi; ret"},
 };
 
 TEST(JitFusion, SeveralInsnsAreOne) {
@@ -395,7 +415,7 @@ TEST(JitLookups, AConstantIndexNeedsNoTest) {
     const auto constant = lookup_code(BPF_MAP_TYPE_ARRAY, 4, "*(u32 *)(r10 -16) = 3");
     EXPECT_EQ(lines_with(constant, "cmp ", false), 0U);
     EXPECT_EQ(lines_with(constant, "test ", false), 0U);
-    EXPECT_EQ(lines_with(constant, "rbp - 0x10", false), 1U) << "only the store";
+    EXPECT_EQ(lines_with(constant, "rbp - 0x10", false), 0U) << "nobody reads where it was stored";
     // Out of range: there is nothing to find.
     const auto outside = lookup_code(BPF_MAP_TYPE_ARRAY, 4, "*(u32 *)(r10 -16) = 4");
     EXPECT_EQ(lines_with(outside, "xor eax, eax", false), 1U);
@@ -406,6 +426,22 @@ TEST(JitLookups, ReadKeysAsTheyWereStored) {
     EXPECT_EQ(lines_with(pieces, "qword ptr [rbp", false), 0U);
     const auto whole = lookup_code(BPF_MAP_TYPE_HASH, 8, "*(u64 *)(r10 -16) = r3");
     EXPECT_EQ(lines_with(whole, "qword ptr [rbp - 0x10]", false), 2U) << "store and load";
+}
+
+/// The loop's own register stands in for r1, which is loaded only if the body needs it there.
+TEST(JitBursts, ReadTheContextFromWhereTheLoopHasIt) {
+    const auto in_place = x86_64::compile(lowered("r2 = *(u64 *)(r1 +8)\nr1 = *(u64 *)(r1 +0)\nr0 = r2\n"
+                                                  "r0 -= r1\nexit"),
+                                          with_bmi2(true));
+    EXPECT_EQ(lines_with(in_place, "[rbx", true), 3U) << "two loads, and the verdict";
+    EXPECT_EQ(lines_with(in_place, "mov rdi, qword ptr [rbx]", true), 1U);
+    EXPECT_EQ(lines_with(in_place, "mov rbx, rdi", true), 0U);
+    for (const char* const text :
+         {"r0 = r1\nr0 *= r1\nexit", "if r2 == 0 goto out\nr1 = 0\nout:\nr0 = r1\nexit",
+          "again:\nr2 = *(u64 *)(r1 +8)\nif r2 != 0 goto again\nr0 = 1\nexit"}) {
+        const auto elsewhere = x86_64::compile(lowered(text), with_bmi2(true));
+        EXPECT_EQ(lines_with(elsewhere, "mov rbx, rdi", true), 1U) << text;
+    }
 }
 
 TEST(JitBursts, HaveTheBodyInTheirLoop) {

@@ -50,14 +50,16 @@ const Case kCases[] = {
     {"r6 = 1\nagain:\nr6 += 1\nr1 -= 1\nif r1 != 0 goto again\nr0 = 0\nexit",
      {"1 dead", "1 dead", "1", "1", "", "0"}},
     // Calls read arguments and write what callers do not find again.
-    {"r6 = r1\ncall f\nr0 += r6\nexit\nf:\nr0 = r1\nexit", {"1 2 3 4 5", "1 2 3 4 5 6", "0 6", "0", "1", "0"}},
-    {"r0 = 1\nr1 = 5\ncall f\nexit\nf:\nr0 = 1\nexit", {"2 3 4 5 dead", "2 3 4 5", "1 2 3 4 5", "0", "", "0"}},
+    {"r6 = r1\ncall f\nr0 += r6\nexit\nf:\nr0 = r1\nexit",
+     {"1 2 3 4 5", "1 2 3 4 5 6", "0 6", "0", "1", "0"}},
+    {"r0 = 1\nr1 = 5\ncall f\nexit\nf:\nr0 = 1\nexit",
+     {"2 3 4 5 dead", "2 3 4 5", "1 2 3 4 5", "0", "", "0"}},
 };
 
 TEST(Liveness, OfEachInsn) {
     for (const Case& c : kCases) {
         const LoweredProgram program = lowered(c.text);
-        const Liveness liveness(program);
+        const Liveness liveness(program, register_uses(program));
         ASSERT_EQ(program.insns().size(), c.before.size()) << c.text;
         for (u32 i = 0; i < c.before.size(); ++i)
             EXPECT_EQ(text_of(liveness, i), c.before[i]) << c.text << "\ninsn " << i;
