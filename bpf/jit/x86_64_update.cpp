@@ -16,8 +16,8 @@ namespace {
 
 bool is_update(const OpcodeInfo& row) {
     if (row.kind != OpKind::alu) return false;
-    return row.code == Code::add || row.code == Code::sub || row.code == Code::and_ || row.code == Code::or_ ||
-           row.code == Code::xor_;
+    return row.code == Code::add || row.code == Code::sub || row.code == Code::and_ ||
+           row.code == Code::or_ || row.code == Code::xor_;
 }
 
 template<class Operand>

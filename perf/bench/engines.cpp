@@ -14,6 +14,8 @@ constexpr Engine kEngines[] = {
      make_replay},
     {"native", "the same C compiled to machine code, maps inlined, called through a pointer", make_native,
      true, false},
+    {"inlined", "the same C in one loop over 64 packets, inlined: what is reachable", make_inlined, true,
+     false},
     {"rte_bpf", "DPDK's librte_bpf, its JIT; lookups are calls of native functions", make_rte, true, false},
     {"kernel", "the running kernel's JIT: a loop over packets, or BPF_PROG_TEST_RUN", make_kernel, true},
     {"tcpdump", "tcpdump -r FILE -w /dev/null EXPRESSION", nullptr, true, false, make_tcpdump},

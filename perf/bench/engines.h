@@ -81,6 +81,7 @@ Result<std::unique_ptr<Subject>> make_burst(const EngineSetup& setup);
 Result<std::unique_ptr<Subject>> make_run_ahead(const EngineSetup& setup);
 Result<std::unique_ptr<Subject>> make_auto(const EngineSetup& setup);
 Result<std::unique_ptr<Subject>> make_native(const EngineSetup& setup);
+Result<std::unique_ptr<Subject>> make_inlined(const EngineSetup& setup);
 Result<std::unique_ptr<Subject>> make_rte(const EngineSetup& setup);
 Result<std::unique_ptr<Subject>> make_kernel(const EngineSetup& setup);
 Result<std::unique_ptr<Subject>> make_replay(const EngineSetup& setup);

@@ -53,6 +53,15 @@ struct native_context {
     uint64_t data_end;
 };
 
+/* What their loops over a burst see of an XdpBuff; engine_native.cpp compares the two. */
+struct native_packet {
+    uint64_t data;
+    uint64_t data_end;
+    char between[36];
+    uint32_t verdict;
+    char behind[136];
+};
+
 #ifndef __cplusplus
 #define NATIVE_INLINE static inline __attribute__((always_inline))
 
