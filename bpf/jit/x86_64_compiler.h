@@ -42,13 +42,20 @@ inline constexpr u8 kSavedRegisters[] = {R6, R7, R8, R9};
 /// The frame that tail calls hand on: the stack of a program, the count of its may_goto, and alignment.
 inline constexpr u32 kTailFrame = aligned_frame(512 + 8, 1);
 
+/// A number that stays in a register throughout a loop.
+struct LoopConstant {
+    u64 value;
+    Gp reg;
+};
+
 /// The loop over the packets of a burst, with the main body inside it.
 struct BurstLoop {
     asmjit::x86::Mem packet_slot; ///< on the stack, where no register is free
     asmjit::x86::Mem end_slot;
     Gp packet; ///< not valid: in its slot
     Gp end;
-    bool context_in_packet = false; ///< the body finds its context in `packet`, not in rdi
+    bool context_in_packet = false;      ///< the body finds its context in `packet`, not in rdi
+    std::vector<LoopConstant> constants; ///< of conditional moves
     Label again;
     Label done;
 };
@@ -221,6 +228,10 @@ private:
 
     // x86_64_select.cpp
     [[nodiscard]] ConditionalMoves find_conditional_moves(u32 index) const;
+    [[nodiscard]] bool is_entered(u32 insn) const;
+    [[nodiscard]] bool compares_a_value(const ConditionalMoves& found) const;
+    [[nodiscard]] std::vector<u64> moved_constants() const;
+    [[nodiscard]] Gp constant(u64 value, const Gp& scratch);
     [[nodiscard]] u32 conditional_moves(u32 index);
 
     // x86_64_update.cpp

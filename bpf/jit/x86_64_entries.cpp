@@ -118,17 +118,22 @@ void Compiler::burst_of_calls() {
     a_.ret();
 }
 
-/// Registers for the packet and the end of the burst that the body leaves alone, as long as there are some.
+/// Registers that the body leaves alone, as long as there are some: for the packet, the end of the burst, and
+/// constants of the body.
 void Compiler::choose_loop_registers(std::vector<Gp>& saved) {
     std::vector<Gp> unused;
     for (const u8 reg : kSavedRegisters)
         if (!used_[0].has(reg)) unused.push_back(machine_reg(reg, 64));
     if (!uses_context()) unused.push_back(kContext);
     if (!used_[0].has(R10)) unused.push_back(x86::rbp);
-    if (unused.size() > 0) loop_.packet = unused[0];
-    if (unused.size() > 1) loop_.end = unused[1];
-    saved.insert(saved.end(), unused.begin(),
-                 unused.begin() + std::min<std::ptrdiff_t>(2, std::ssize(unused)));
+    auto next = unused.begin();
+    if (next != unused.end()) loop_.packet = *next++;
+    if (next != unused.end()) loop_.end = *next++;
+    for (const u64 value : moved_constants()) {
+        if (next == unused.end()) break;
+        loop_.constants.push_back({value, *next++});
+    }
+    saved.insert(saved.end(), unused.begin(), next);
     loop_.context_in_packet = loop_.packet.isValid() && context_end_ > 0 && !program_.needs_context();
     loop_.packet_slot = x86::qword_ptr(x86::rsp);
     loop_.end_slot = x86::qword_ptr(x86::rsp, 8);
@@ -163,6 +168,7 @@ Result<> Compiler::burst_of_bodies() {
         a_.mov(loop_.end_slot, x86::rax);
     }
     if (uses_context()) a_.mov(kContext, x86::rcx);
+    for (const LoopConstant& constant : loop_.constants) emit_.load_constant(constant.reg, constant.value);
     a_.mov(loop_.context_in_packet ? loop_.packet : Gp(x86::rdi), x86::rsi);
 
     a_.align(asmjit::AlignMode::kCode, 16);

@@ -58,8 +58,8 @@ u32 Compiler::move_and_add(u32 index) {
 u32 Compiler::mask_and_jump(u32 index) {
     const LoweredInsn& mask = program_.insns()[index];
     u32 at = index + 1;
-    while (at < program_.insns().size() && idle_[at] && !targets_[at]) ++at;
-    if (at == program_.insns().size() || targets_[at]) return 0;
+    while (at < program_.insns().size() && idle_[at] && !is_entered(at)) ++at;
+    if (at == program_.insns().size() || is_entered(at)) return 0;
     const LoweredInsn& jump = program_.insns()[at];
     const OpcodeInfo& row = info(jump.op);
     const bool tests = (row.code == Code::jeq || row.code == Code::jne) && row.operand == Operand::imm;

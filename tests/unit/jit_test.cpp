@@ -211,7 +211,11 @@ constexpr Fusion kFusions[] = {
     // With a jump out.
     {"r0 = r3\nif r1 == 6 goto end\nif r1 != 17 goto out\nr0 = 8\nend:\nr0 += r2\nexit\n"
      "out:\nr0 = r4\nexit",
-     "mov rax, rdx; mov r9d, 8; cmp rdi, 6; cmovne rax, r9; setne r9b; cmp rdi, 0x11; setne r10b; "
+     "mov rax, rdx; mov r9d, 8; mov r10d, 0x11; cmp rdi, 6; cmovne rax, r9; mov r11, rdi; cmovne r11, r10; "
+     "cmp rdi, r11; jne; add rax, rsi; ret; mov rax, rcx; ret"},
+    {"r0 = r3\nif r1 == 6 goto end\nif r1 == 17 goto out\nr0 = 8\nend:\nr0 += r2\nexit\n"
+     "out:\nr0 = r4\nexit",
+     "mov rax, rdx; mov r9d, 8; cmp rdi, 6; cmovne rax, r9; setne r9b; cmp rdi, 0x11; sete r10b; "
      "test r9b, r10b; jne; add rax, rsi; ret; mov rax, rcx; ret"},
     // Not if it says whether to jump out, or is read there.
     {"r0 = r3\nif r1 == 6 goto end\nif r0 != 17 goto out\nr0 = 8\nend:\nr0 += r2\nexit\n"
@@ -442,6 +446,14 @@ TEST(JitBursts, ReadTheContextFromWhereTheLoopHasIt) {
         const auto elsewhere = x86_64::compile(lowered(text), with_bmi2(true));
         EXPECT_EQ(lines_with(elsewhere, "mov rbx, rdi", true), 1U) << text;
     }
+}
+
+TEST(JitBursts, KeepConstantsInRegisters) {
+    const auto code = x86_64::compile(lowered("r0 = 20\nif r1 == 6 goto end\nr0 = 1234\nend:\n"
+                                              "if r1 == 7 goto out\nr0 = 1234\nout:\nexit"),
+                                      with_bmi2(true));
+    EXPECT_EQ(lines_with(code, "0x4d2", true), 1U);
+    EXPECT_EQ(lines_with(code, "0x4d2", false), 2U) << "not where packets come one by one";
 }
 
 TEST(JitBursts, HaveTheBodyInTheirLoop) {
