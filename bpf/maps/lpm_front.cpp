@@ -80,7 +80,7 @@ private:
         const u32 base = node.base.load(std::memory_order_relaxed);
         for (u32 chunk = 0; chunk < kLpmBlockWords; ++chunk) {
             const u64 one = u64{1} << chunk;
-            const u32 found = best_of(node, chunk, best);
+            const u32 found = trie_.best_of(node, chunk, best);
             const LpmFrontEntry entry =
                 (node.children & one) == 0
                     ? result(found)
@@ -89,18 +89,6 @@ private:
             block[chunk].store(entry.word(), std::memory_order_release);
         }
         table_[index].store(LpmFrontEntry(block).word(), std::memory_order_release);
-    }
-
-    /// The longest prefix that ends in the node's chunk, or `best`.
-    [[nodiscard]] u32 best_of(const LpmNode& node, u32 chunk, u32 best) const noexcept {
-        const u64 one = u64{1} << chunk;
-        if ((node.leaves & one) != 0)
-            return trie_.result(node, static_cast<u32>(std::popcount(node.internal) +
-                                                       std::popcount(node.leaves & (one - 1))));
-        const u64 above = node.internal & kLpmAncestors[chunk];
-        if (above == 0) return best;
-        const u32 longest = 63 - static_cast<u32>(std::countl_zero(above));
-        return trie_.result(node, static_cast<u32>(std::popcount(node.internal & lpm_below(longest))));
     }
 
     void fill_skip(const LpmNode& node, u32 unit, u32 at, u32 first, u32 best) noexcept {
@@ -128,7 +116,7 @@ private:
             const u32 begin = first + chunk * width;
             if (outside(begin, begin + width)) continue;
             const u64 one = u64{1} << chunk;
-            const u32 found = best_of(node, chunk, best);
+            const u32 found = trie_.best_of(node, chunk, best);
             if ((node.children & one) != 0)
                 fill(base + static_cast<u32>(std::popcount(node.children & (one - 1))), at + kChunkBits,
                      begin, found);
@@ -143,6 +131,18 @@ private:
     u32 from_;
     u32 to_;
 };
+
+/// The element of the longest prefix that ends in the node's chunk, or `best`.
+u32 LpmTrie::best_of(const LpmNode& node, u32 chunk, u32 best) const noexcept {
+    const u64 one = u64{1} << chunk;
+    if ((node.leaves & one) != 0)
+        return result(
+            node, static_cast<u32>(std::popcount(node.internal) + std::popcount(node.leaves & (one - 1))));
+    const u64 above = node.internal & kLpmAncestors[chunk];
+    if (above == 0) return best;
+    const u32 longest = 63 - static_cast<u32>(std::countl_zero(above));
+    return result(node, static_cast<u32>(std::popcount(node.internal & lpm_below(longest))));
+}
 
 /// The block of an entry of the front, or a new one: zeros, which its entry does not lead to yet. Null: no
 /// memory, or the keys are too short.
@@ -196,19 +196,24 @@ void LpmTrie::move_front(u32 first, u64 children, u32 at, const LpmBits& bits) n
 
 /// After a change of the prefix of `length` bits has been published, at a place's step, and before anything
 /// that it replaced is given up.
-void LpmTrie::follow_front(const Place& place, u32 depth, const LpmNodeValue& old, const LpmBits& bits,
-                           u32 length) noexcept {
-    if (front_.bits() == 0) return;
+void LpmTrie::follow(const Place& place, u32 depth, const LpmNodeValue& old, const LpmBits& bits,
+                     u32 length) noexcept {
+    if (front_.bits() == 0) return; // there are no shortcuts either
     const Step& step = place.steps[depth];
     const LpmNodeValue node = LpmNodeValue::load(node_at(step));
-    if (step.units > 1) {
-        const LpmNode& parent = node_at(place.steps[depth - 1]);
-        move_front(step.base->load(std::memory_order_relaxed), parent.children, step.at, bits);
-    }
+    const auto move = [&](u32 first, u64 children, u32 at) {
+        move_front(first, children, at, bits);
+        move_shortcuts(first, children, at, bits);
+    };
+    if (step.units > 1)
+        move(step.base->load(std::memory_order_relaxed), node_at(place.steps[depth - 1]).children, step.at);
     // Where skip nodes are made, cut or joined, other keys than the prefix's find other nodes as well.
     const bool skips = node.is_skip() || old.is_skip();
-    if (!skips && node.base != old.base) move_front(node.base, node.children, step.at + kChunkBits, bits);
-    refill_front(bits, skips ? std::min(step.at, length) : length);
+    if (!skips && node.base != old.base) move(node.base, node.children, step.at + kChunkBits);
+    const u32 changed = skips ? std::min(step.at, length) : length;
+    refill_front(bits, changed);
+    refill_shortcuts(bits, changed);
+    if (changed != length) refill_shortcuts(bits, length); // it may be in them no more
 }
 
 /// A table, or a larger one, when there are entries enough.

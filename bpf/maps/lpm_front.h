@@ -12,7 +12,7 @@ namespace xdplane {
 
 /// What a lookup has found after the first bits of its key, in one word, by its upper four bits:
 /// 0 to 7: the address of the value, or 0 if no prefix fits;
-/// 8 to 12: there is more to read: the node to go on with, whose first bit is 0, 6, ... or 24, and the
+/// 8 to 14: there is more to read: the node to go on with, whose first bit is 0, 6, ... or 36, and the
 /// element of the longest prefix that ends above it; 15: the address of a block of 64 such words, by the next
 /// 6 bits of the key.
 class LpmFrontEntry {
@@ -47,6 +47,7 @@ public:
 
     static constexpr u32 kKindShift = 60;
     static constexpr u32 kBlock = 15;
+    static constexpr u32 kMostChunks = 6; ///< at() is a multiple of 6, up to 36
 
 private:
     static constexpr u64 kMore = u64{1} << 63;
@@ -75,6 +76,8 @@ public:
     /// Tables for keys of `key_bits`; without any for keys and tries that an entry cannot hold.
     static Result<LpmFront> create(u32 key_bits, u64 elements, u64 units);
 
+    /// There may be tables.
+    [[nodiscard]] bool possible() const noexcept { return most_ != 0; }
     /// Bits of the table in use, 0: none. Acquire: pairs with use(), so its entries can be read.
     [[nodiscard]] u32 bits() const noexcept {
         const u64 table = in_use_.load(std::memory_order_acquire);

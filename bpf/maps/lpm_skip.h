@@ -39,6 +39,15 @@ template<class Node>
     return most;
 }
 
+/// The bits from `at` on are the node's, all of them. One jump, on whether there are more than 8 chunks.
+template<class Node>
+[[nodiscard]] __attribute__((always_inline)) inline bool skip_fits(const Node& node, const LpmBits& bits,
+                                                                   u32 at) noexcept {
+    const u32 chunks = skip_chunks(node);
+    if (chunks > kChunksPerWord) return skip_matches(node, bits, at, chunks) == chunks;
+    return (skip_word(node, 0) ^ bits.window(at) >> 16) >> ((kChunksPerWord - chunks) * kChunkBits) == 0;
+}
+
 /// A skip node put together chunk by chunk.
 class SkipBuilder {
 public:

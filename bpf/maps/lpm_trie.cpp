@@ -86,6 +86,12 @@ Result<> LpmTrie::allocate() {
     auto front = LpmFront::create(max_length_, elements, arena_.units());
     if (!front) return fail(front.error());
     front_ = std::move(*front);
+    if (data_size_ >= kLpmShortcutFromBytes && front_.possible())
+        for (LpmShortcut& shortcut : shortcuts_) {
+            auto made = LpmShortcut::create(capacity_);
+            if (!made) return fail(made.error());
+            shortcut = std::move(*made);
+        }
     const u32 root = arena_.take(1, false);
     LpmNodeValue{}.store(*block(root));
     root_.store(root, std::memory_order_release);
@@ -94,21 +100,50 @@ Result<> LpmTrie::allocate() {
 
 u64 LpmTrie::memory_bytes() const {
     const std::lock_guard guard(lock_);
-    return arena_.used_bytes() + front_.used_bytes() + count_.load(std::memory_order_relaxed) * element_size_;
+    u64 bytes =
+        arena_.used_bytes() + front_.used_bytes() + count_.load(std::memory_order_relaxed) * element_size_;
+    for (const LpmShortcut& shortcut : shortcuts_) bytes += shortcut.touched_bytes();
+    return bytes;
 }
 
 u64* LpmTrie::lookup(const u8* key) const noexcept {
     const u32 length = prefix_length(key);
-    if (length > max_length_) return nullptr;
     const LpmBits bits(key + kPrefixBytes, data_size_);
+    if (data_size_ < kLpmShortcutFromBytes) return lookup_short(bits.window(0), length);
+    if (data_size_ <= LpmBits::kMostInWords) return lookup_words(bits.window(0), bits.window(64), length);
+    if (length > max_length_) return nullptr;
+    u32 width = 0;
+    const LpmFrontEntry entry = shortcut(bits.window(0), length, width);
+    const Start start = entry.is_block() ? begin(bits, length) : begin(entry, width);
+    return start.node == nullptr ? start.value : find_below(start, bits, length);
+}
+
+u64* LpmTrie::lookup_short(u64 window, u32 length) const noexcept {
+    if (length > max_length_) return nullptr;
+    const LpmBits bits(window, 0);
     const Start start = begin(bits, length);
+    return start.node == nullptr ? start.value : find_below(start, bits, length);
+}
+
+u64* LpmTrie::lookup_words(u64 high, u64 low, u32 length) const noexcept {
+    if (length > max_length_) return nullptr;
+    u32 width = 0;
+    const LpmFrontEntry entry = shortcut(high, length, width);
+    return entry.has_more() ? find_words(entry, width, high, low, length) : entry.value();
+}
+
+/// The rest of it: what the shortcuts do not know. Not in line, so that the rest of lookups is short.
+__attribute__((noinline)) u64* LpmTrie::find_words(LpmFrontEntry entry, u32 width, u64 high, u64 low,
+                                                   u32 length) const noexcept {
+    const LpmBits bits(high, low);
+    const Start start = entry.is_block() ? begin(bits, length) : begin(entry, width);
     return start.node == nullptr ? start.value : find_below(start, bits, length);
 }
 
 u64* LpmTrie::lookup_more(u64 window, const std::atomic<u64>& word, u32 length) const noexcept {
     // Compiled code has read it already; here it is read so that all see what it leads to (and it may be
     // another).
-    const LpmBits bits(window);
+    const LpmBits bits(window, 0);
     const Start start = begin(LpmFrontEntry(word.load(std::memory_order_acquire)), bits, length);
     return start.node == nullptr ? start.value : find_below(start, bits, length);
 }
@@ -118,36 +153,35 @@ inline __attribute__((always_inline)) u64* LpmTrie::find_below(const Start& star
                                                                u32 length) const noexcept {
     const LpmNode* node = start.node;
     const LpmNode* best = nullptr;
-    u32 rank = 0;
+    u64 found = 0; // of the best's internal ones
+    u64 leaf = 0;
+    // How far a key goes is all that jumps depend on.
     for (u32 at = start.at;;) {
         const u32 left = length - at;
         if ((node->internal & LpmNodeValue::kSkip) != 0) {
             const u32 chunks = skip_chunks(*node);
-            if (left < chunks * kChunkBits || skip_matches(*node, bits, at, chunks) != chunks) break;
+            if (left < chunks * kChunkBits || !skip_fits(*node, bits, at)) break;
             at += chunks * kChunkBits;
             node = block(node->base.load(std::memory_order_acquire));
             continue;
         }
         const u32 chunk = bits.chunk(at);
-        u64 inside = node->internal & kLpmAncestors[chunk];
         const u64 one = u64{1} << chunk;
+        u64 inside = node->internal & kLpmAncestors[chunk];
+        leaf = node->leaves & one;
         if (left < kChunkBits) {
             inside &= lpm_no_longer_than(left);
-        } else if ((node->leaves & one) != 0) {
-            best = node;
-            rank = static_cast<u32>(std::popcount(node->internal) + std::popcount(node->leaves & (one - 1)));
-            break;
+            leaf = 0;
         }
-        if (inside != 0) {
-            best = node;
-            rank = static_cast<u32>(
-                std::popcount(node->internal & lpm_below(63 - static_cast<u32>(std::countl_zero(inside)))));
-        }
+        const bool here = (inside | leaf) != 0;
+        best = select(here, node, best);
+        found = select(here, inside, found);
         if (left < kChunkBits || (node->children & one) == 0) break;
         node = block(node->base.load(std::memory_order_acquire)) + std::popcount(node->children & (one - 1));
         at += kChunkBits;
     }
-    return best == nullptr ? start.value : value_of(result(*best, rank));
+    if (best == nullptr) return start.value;
+    return value_of(result(*best, rank_in(*best, found, leaf)));
 }
 
 void LpmTrie::find(const LpmBits& bits, u32 length, Place& place) const noexcept {
@@ -222,7 +256,9 @@ int LpmTrie::update(const u8* key, const u8* value, u64 flags) noexcept {
         return -ENOMEM;
     }
     count_.store(count + 1, std::memory_order_relaxed);
+    ++lengths_[std::min<std::size_t>(length, lengths_.size() - 1)];
     grow_front(count + 1);
+    renew_shortcuts();
     return 0;
 }
 
@@ -235,6 +271,7 @@ void LpmTrie::replace(const Place& place, const LpmBits& bits, u32 length, u32 e
                                  : result_block(value.results)[rank_of(value, bits, step.at, length)];
     const u32 old = slot.exchange(element, std::memory_order_acq_rel);
     if (length <= kLpmWithBlock) refill_front(bits, length);
+    if (length <= LpmShortcut::kMostBits) refill_shortcuts(bits, length);
     pool_.give_back(old);
 }
 
@@ -250,6 +287,8 @@ int LpmTrie::erase(const u8* key) noexcept {
     if (element == kNone) return -ENOMEM;
     pool_.give_back(element);
     count_.fetch_sub(1, std::memory_order_relaxed);
+    --lengths_[std::min<std::size_t>(length, lengths_.size() - 1)];
+    renew_shortcuts();
     return 0;
 }
 

@@ -8,6 +8,7 @@
 #include "bpf/maps/element_pool.h"
 #include "bpf/maps/lpm_arena.h"
 #include "bpf/maps/lpm_front.h"
+#include "bpf/maps/lpm_shortcut.h"
 #include "bpf/maps/map.h"
 #include "bpf/maps/spin_lock.h"
 #include "bpf/maps/words.h"
@@ -66,14 +67,22 @@ struct LpmNodeValue {
 /// Bits of a key's data, first bit of the first byte first. What is behind the data is 0.
 class LpmBits {
 public:
+    static constexpr u32 kMostInWords = 16;
+
     LpmBits(const u8* data, u32 bytes) noexcept : data_(data), bytes_(bytes) {
-        if (bytes <= 8) all_ = __builtin_bswap64(bytes == 8 ? read_word(data) : read_partial(data, bytes));
+        if (bytes > kMostInWords) return;
+        high_ = word_of(data, bytes);
+        low_ = bytes <= 8 ? 0 : word_of(data + 8, bytes - 8);
     }
-    /// Of up to 8 bytes: what window(0) is.
-    explicit LpmBits(u64 all) noexcept : data_(nullptr), bytes_(8), all_(all) {}
+    /// Of up to 16 bytes: what window(0) and window(64) are.
+    LpmBits(u64 high, u64 low) noexcept : data_(nullptr), bytes_(kMostInWords), high_(high), low_(low) {}
     /// 57 bits or more from bit `at` on, at the top of the word.
     [[nodiscard]] u64 window(u32 at) const noexcept {
-        if (bytes_ <= 8) return at < 64 ? all_ << at : 0;
+        if (bytes_ <= kMostInWords) {
+            const u64 word = at < 64 ? high_ : low_;
+            const u64 next = at < 64 ? low_ : 0;
+            return word << (at & 63) | next >> 1 >> (~at & 63);
+        }
         const u32 byte = at / 8 < bytes_ - 8 ? at / 8 : bytes_ - 8;
         const u32 shift = at - byte * 8;
         return shift < 64 ? __builtin_bswap64(read_word(data_ + byte)) << shift : 0;
@@ -81,10 +90,19 @@ public:
     [[nodiscard]] u32 chunk(u32 at) const noexcept { return static_cast<u32>(window(at) >> 58); }
 
 private:
+    [[nodiscard]] static u64 word_of(const u8* data, u32 bytes) noexcept {
+        return __builtin_bswap64(bytes >= 8 ? read_word(data) : read_partial(data, bytes));
+    }
+
     const u8* data_;
     u32 bytes_;
-    u64 all_ = 0; ///< of data of up to 8 bytes
+    u64 high_ = 0; ///< of data of up to 16 bytes
+    u64 low_ = 0;
 };
+
+inline constexpr u32 kLpmShortcutFrom = 512; ///< entries
+static_assert(kLpmShortcutFrom >= kLpmFrontFrom[0], "tries that have no front have no shortcuts");
+inline constexpr u32 kLpmShortcutFromBytes = 5; ///< of data: those of shorter keys have nothing to gain
 
 /// BPF_MAP_TYPE_LPM_TRIE (Documentation/bpf/map_lpm_trie.rst): the longest prefix in the map that the key
 /// begins with. A multibit trie (LpmNode), its chains compressed: Eatherton's tree bitmap.
@@ -102,11 +120,18 @@ private:
 /// blocks: 1024 for 8 bits of 18, about 3 us; all of them for a default route, about 1 ms; blocks about 0.1
 /// us each.
 ///
+/// Longer keys than IPv4's may share more bits than a front has, so tries of them have shortcuts as well,
+/// from kLpmShortcutFrom entries on: hashes of their first 24 to 60 bits (LpmShortcut), one by as many bits
+/// as most prefixes have, one by fewer for most of the others. A lookup looks there first. What their bits
+/// are is chosen again when entries have changed half as often as there are, and a table that is full is made
+/// anew: a pause of about 0.2 us an entry. A default route is in all of their entries too: 0.1 us each.
+///
 /// Memory, committed as it is touched: per entry an element, the value rounded up to 8 and in front and the
 /// key (its prefix length and its bytes) behind it, rounded up to 16, 32, 64 or a multiple of 64; and at most
 /// two nodes of 32 bytes, 4 bytes of result, and a skip node for each 144 bits that it shares with no other.
 /// 100,000 IPv4 prefixes with 8-byte values: 16 + about 52 bytes each. And the front with its blocks: 128 MB
-/// at most, and about 170 bytes for each of those 100,000.
+/// at most, and about 170 bytes for each of those 100,000. And shortcuts: 32 to 128 bytes for an entry of
+/// each; 100,000 IPv6 prefixes, most of them /48, take about 170 bytes each in all.
 class LpmTrie final : public Map {
 public:
     static Result<std::shared_ptr<Map>> create(MapSpec spec);
@@ -114,6 +139,8 @@ public:
 
     // Data path. Keys are struct bpf_lpm_trie_key: u32 prefix length, then the data.
     [[nodiscard]] u64* lookup(const u8* key) const noexcept;
+    /// The same for data of up to 16 bytes, as two big-endian numbers; what is behind it is 0.
+    [[nodiscard]] u64* lookup_words(u64 high, u64 low, u32 length) const noexcept;
     /// The rest of a lookup for compiled code, of a key of up to 8 bytes: `window` has all of its bits, and
     /// the word of the front, or of a block, that is its own has more.
     [[nodiscard]] u64* lookup_more(u64 window, const std::atomic<u64>& word, u32 length) const noexcept;
@@ -145,10 +172,8 @@ public:
 private:
     class Edit;
     class FrontFill;
-    struct Descent;
-    /// Prefetches what the descent needs next; false if it needs no more.
-    [[nodiscard]] bool go_on(Descent& descent) const noexcept;
-    [[nodiscard]] const LpmNode* descend(Descent& descent, const LpmBits& bits) const noexcept;
+    class ShortcutFill;
+    class Descents;
     struct Start {
         const LpmNode* node; ///< null: nothing is longer than what was found
         u32 at;
@@ -158,6 +183,12 @@ private:
     [[nodiscard]] Start begin(const LpmBits& bits, u32 length) const noexcept;
     [[nodiscard]] Start begin(LpmFrontEntry entry, const LpmBits& bits, u32 length) const noexcept;
     [[nodiscard]] Start begin(LpmFrontEntry entry) const noexcept;
+    /// Of a shortcut by `width` bits: value or node.
+    [[nodiscard]] Start begin(LpmFrontEntry entry, u32 width) const noexcept;
+    [[nodiscard]] u64* lookup_short(u64 window, u32 length) const noexcept;
+    [[nodiscard]] u64* find_words(LpmFrontEntry entry, u32 width, u64 high, u64 low,
+                                  u32 length) const noexcept;
+    [[nodiscard]] LpmFrontEntry shortcut(u64 window, u32 length, u32& width) const noexcept;
     [[nodiscard]] u64* find_below(const Start& start, const LpmBits& bits, u32 length) const noexcept;
     [[nodiscard]] std::atomic<u64>* front_entry(const LpmBits& bits, u32 width) const noexcept {
         return front_.table(width) + (bits.window(0) >> (64 - width));
@@ -194,7 +225,13 @@ private:
     [[nodiscard]] std::atomic<u32>* result_block(u32 first) const noexcept {
         return reinterpret_cast<std::atomic<u32>*>(arena_.at(first));
     }
-    [[nodiscard]] u32 result(const LpmNode& node, u32 rank) const noexcept;
+    [[nodiscard]] const std::atomic<u32>* result_at(const LpmNode& node, u32 rank) const noexcept;
+    [[nodiscard]] u32 result(const LpmNode& node, u32 rank) const noexcept {
+        // Acquire: pairs with the store that published the element.
+        return result_at(node, rank)->load(std::memory_order_acquire);
+    }
+    /// Number among the node's results: the leaf if it is not 0, else the longest of `found`.
+    [[nodiscard]] static u32 rank_in(const LpmNode& node, u64 found, u64 leaf) noexcept;
     [[nodiscard]] u64* value_of(u32 element) const noexcept {
         return reinterpret_cast<u64*>(elements_.data() + element * element_size_);
     }
@@ -216,9 +253,14 @@ private:
     [[nodiscard]] u32 remove(const Place& place, const LpmBits& bits, u32 length) noexcept;
     void refill_front(const LpmBits& bits, u32 length) noexcept;
     void move_front(u32 first, u64 children, u32 at, const LpmBits& bits) noexcept;
-    void follow_front(const Place& place, u32 depth, const LpmNodeValue& old, const LpmBits& bits,
-                      u32 length) noexcept;
+    void follow(const Place& place, u32 depth, const LpmNodeValue& old, const LpmBits& bits,
+                u32 length) noexcept;
     void grow_front(u32 count) noexcept;
+    [[nodiscard]] u32 best_of(const LpmNode& node, u32 chunk, u32 best) const noexcept;
+    void refill_shortcuts(const LpmBits& bits, u32 length) noexcept;
+    void move_shortcuts(u32 first, u64 children, u32 at, const LpmBits& bits) noexcept;
+    [[nodiscard]] u64 shortcut_gain(u32 bits, u32 below) const noexcept;
+    void renew_shortcuts() noexcept;
 
     // Elements in the order of next_key(); kNone if there is none.
     struct Position {
@@ -243,18 +285,37 @@ private:
     std::atomic<u32> root_{LpmArena::kNone}; ///< block of one node; written under lock_, read by workers
     LpmFront front_;                         ///< written under lock_, read by workers
     std::atomic<u32> front_blocks_{0};       ///< written under lock_
-    mutable SpinLock lock_;                  ///< guards the rest, and every change
-    std::atomic<u32> count_{0};              ///< written under the lock
-    u64 elements_used_ = 0;                  ///< elements from here on were never used
+    /// By more bits, and by fewer. Written under lock_, read by workers.
+    std::array<LpmShortcut, 2> shortcuts_;
+    mutable SpinLock lock_;         ///< guards the rest, and every change
+    std::atomic<u32> count_{0};     ///< written under the lock
+    u64 elements_used_ = 0;         ///< elements from here on were never used
+    std::array<u32, 65> lengths_{}; ///< entries by prefix length; the last: and longer
+    u32 until_choice_ = 0;          ///< changes until the shortcuts' bits are chosen again
 };
 
 // Parts of every lookup, a few instructions each: always in line.
 
-inline __attribute__((always_inline)) u32 LpmTrie::result(const LpmNode& node, u32 rank) const noexcept {
-    // Acquire: pairs with the store that published the element.
+inline __attribute__((always_inline)) const std::atomic<u32>* LpmTrie::result_at(const LpmNode& node,
+                                                                                 u32 rank) const noexcept {
     const u32 results = node.results.load(std::memory_order_acquire);
     const int count = std::popcount(node.internal) + std::popcount(node.leaves);
-    return count == 1 ? results : result_block(results)[rank].load(std::memory_order_acquire);
+    const std::atomic<u32>* const in_block = result_block(results) + rank;
+    return select<const std::atomic<u32>*>(count == 1, &node.results, in_block);
+}
+
+/// What the shortcuts know of a key of `length` bits, by how many bits; a block if they know nothing.
+inline __attribute__((always_inline)) LpmFrontEntry LpmTrie::shortcut(u64 window, u32 length,
+                                                                      u32& width) const noexcept {
+    for (const LpmShortcut& each : shortcuts_) {
+        const LpmShortcutTable table = each.table();
+        if (!table.exists()) break;
+        width = table.bits();
+        if (length < width) continue;
+        const LpmFrontEntry entry = table.find(window);
+        if (!entry.is_block()) return entry;
+    }
+    return LpmFrontEntry(LpmShortcutTable::kAbsent);
 }
 
 inline __attribute__((always_inline)) LpmTrie::Start LpmTrie::begin(const LpmBits& bits,
@@ -276,6 +337,14 @@ inline __attribute__((always_inline)) LpmTrie::Start LpmTrie::begin(LpmFrontEntr
             entry.element() == LpmFrontEntry::kNoElement ? nullptr : value_of(entry.element())};
 }
 
+inline __attribute__((always_inline)) LpmTrie::Start LpmTrie::begin(LpmFrontEntry entry,
+                                                                    u32 width) const noexcept {
+    if (!entry.has_more()) return {nullptr, 0, entry.value()};
+    Start start = begin(entry);
+    start.at = width - start.at;
+    return start;
+}
+
 /// The bits of `internal` for prefixes of 0 to 5 bits of a chunk.
 [[nodiscard]] constexpr u64 lpm_ancestors(u32 chunk) noexcept {
     u64 mask = 0;
@@ -291,6 +360,15 @@ inline constexpr std::array<u64, 64> kLpmAncestors = [] {
 /// The bits of `internal` for prefixes of at most `length` bits.
 [[nodiscard]] constexpr u64 lpm_no_longer_than(u32 length) noexcept {
     return length >= 5 ? ~u64{0} : lpm_below(2U << length);
+}
+
+inline __attribute__((always_inline)) u32 LpmTrie::rank_in(const LpmNode& node, u64 found,
+                                                           u64 leaf) noexcept {
+    const u64 shorter = lpm_below(63 - static_cast<u32>(std::countl_zero(found | 1)));
+    const u64 before = select(leaf != 0, ~u64{0}, shorter);
+    const u64 leaves_before = select(leaf != 0, leaf - 1, u64{0});
+    return static_cast<u32>(std::popcount(node.internal & before) +
+                            std::popcount(node.leaves & leaves_before));
 }
 
 } // namespace xdplane

@@ -216,7 +216,7 @@ bool LpmTrie::Edit::publish(const Place& place, u32 depth, const LpmNodeValue& n
         (i == step.slot ? node : LpmNodeValue::load(trie_.block(old)[i])).store(to[i]);
     step.base->store(first, std::memory_order_release);
     fresh_count_ = 0;
-    trie_.follow_front(place, depth, LpmNodeValue::load(trie_.block(old)[step.slot]), bits, length);
+    trie_.follow(place, depth, LpmNodeValue::load(trie_.block(old)[step.slot]), bits, length);
     trie_.arena_.retire(old, step.units);
     for (u32 i = 0; i < old_count_; ++i) trie_.arena_.retire(old_[i].first, old_[i].units);
     return true;

@@ -23,8 +23,8 @@ inline constexpr u32 kKeyWordsBytes = sizeof(KeyWords);
 struct AheadOps {
     /// Bytes that lookups of random keys read: of entries that are there. Any thread.
     u64 (*footprint)(const Map&) noexcept;
-    /// Notes a key, and prefetches where its lookup begins. `words` are those of the key: whoever built it in
-    /// pieces should not have it read in larger ones.
+    /// Notes a key, and may prefetch where its lookup begins. `words` are those of the key: whoever built it
+    /// in pieces should not have it read in larger ones.
     void (*note)(const Map&, const void* key, KeyWords words, u64* note) noexcept;
     /// Prefetches the rest of these lookups. Called by the same thread, a reader of the Reclaimer, which has
     /// not been quiescent since.

@@ -48,6 +48,13 @@ inline void store_word(u64* word, u64 value) noexcept { __atomic_store_n(word, v
     return word;
 }
 
+/// condition ? a : b, of numbers or pointers, without a jump: for what nobody can foresee.
+template<class T>
+[[nodiscard]] inline __attribute__((always_inline)) T select(bool condition, T a, T b) noexcept {
+    const u64 mask = -u64{condition};
+    return std::bit_cast<T>((std::bit_cast<u64>(a) & mask) | (std::bit_cast<u64>(b) & ~mask));
+}
+
 /// Fills round_up(size, 8) bytes of shared words from `size` bytes; what is left of the last word is zeroed.
 inline void store_words(u64* to, const void* from, u32 size) noexcept {
     const u8* bytes = static_cast<const u8*>(from);

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "bpf/base/reclaimer.h"
+#include "bpf/maps/run_ahead.h"
 
 namespace xdplane {
 namespace {
@@ -218,6 +219,125 @@ TEST(LpmTrie, TheFrontFollowsEveryChange) {
     }
 }
 
+/// A key of that length; of its first bytes, `shared`, each with a bit changed if `beside`.
+Bytes key_under(const Bytes& shared, u32 data_size, u32 length, std::mt19937& random, bool beside) {
+    Bytes key(4 + data_size);
+    std::memcpy(key.data(), &length, 4);
+    for (u32 i = 0; i < data_size; ++i)
+        key[4 + i] =
+            i < shared.size() ? shared[i] : static_cast<u8>(random() % 3 == 0 ? random() : random() % 4);
+    if (beside && !shared.empty()) key[4 + random() % shared.size()] ^= static_cast<u8>(1U << random() % 8);
+    return key;
+}
+
+// Long keys that begin alike, of lengths that make shortcuts by many bits and by few, and then others better;
+// what all share ends to be shared and is shared again; prefixes end at, in front of and behind each multiple
+// of 6 bits; and each key that is asked for is fetched ahead as well.
+TEST(LpmTrie, ShortcutsFollowEveryChange) {
+    struct Row {
+        u32 data_size;
+        u32 shared; ///< bytes
+        std::vector<u32> lengths;
+    };
+    for (const Row& row :
+         {Row{5, 1, {40, 39, 30}}, Row{6, 2, {48, 42, 36}}, Row{8, 4, {64, 60, 48}}, Row{9, 0, {24, 48, 72}},
+          Row{12, 5, {64, 48}}, Row{16, 0, {32, 48, 64, 128}}, Row{16, 3, {48, 36, 60}}, Row{16, 8, {128}},
+          Row{20, 2, {54, 60, 160}}, Row{256, 1, {48, 600, 2048}}}) {
+        const u32 most = row.data_size * 8;
+        std::mt19937 random(row.data_size + row.shared);
+        const auto map = make(row.data_size, 8, 3000);
+        const Bytes shared(row.shared, 0xa5);
+        Model model;
+        const AheadOps& ahead = *map->ops().ahead;
+        std::array<u64, kBurst * kNoteWords> notes;
+        const auto ask = [&](const Bytes& asked, u32 i) {
+            KeyWords words{};
+            if (asked.size() <= kKeyWordsBytes) std::memcpy(words.word.data(), asked.data(), asked.size());
+            ahead.note(*map, asked.data(), words, &notes[std::size_t{i} * kNoteWords]);
+            const auto* found = static_cast<u64*>(map->ops().lookup(*map, asked.data()));
+            const u64* expected = model.find(asked);
+            ASSERT_EQ(found != nullptr, expected != nullptr);
+            if (found != nullptr) {
+                ASSERT_EQ(*found, *expected);
+            }
+            EXPECT_EQ(ahead.peek(*map, asked.data()), found);
+        };
+        u32 step = 0;
+        for (const u32 usual : row.lengths) { // each time half of the prefixes are of another length
+            for (u32 turn = 0; turn < 1500; ++turn, ++step) {
+                SCOPED_TRACE(fmt::format("{} bytes, {} shared, step {}", row.data_size, row.shared, step));
+                u32 length = usual;
+                if (random() % 2 == 0)
+                    length = std::min(most, usual - std::min(usual, 14U) + static_cast<u32>(random()) % 28);
+                else if (random() % 16 == 0)
+                    length = static_cast<u32>(random()) % std::min(most, 70U);
+                Bytes key = key_under(shared, row.data_size, length, random, random() % 64 == 0);
+                const u64 value = step;
+                if (random() % 4 != 0) {
+                    const int rc = map->ops().update(*map, key.data(), &value, BPF_ANY);
+                    if (rc == 0)
+                        model.put(key, value);
+                    else
+                        ASSERT_EQ(rc, -ENOSPC);
+                } else {
+                    ASSERT_EQ(map->ops().erase(*map, key.data()), model.erase(key) ? 0 : -ENOENT);
+                }
+                if (turn % (row.data_size > 20 ? 128 : 4) != 0) continue; // the model takes long
+                const u32 asks = turn % 32 == 0 ? 64 : 4;
+                for (u32 i = 0; i < asks; ++i) {
+                    Bytes asked = i % 2 == 0 ? key : key_under(shared, row.data_size, most, random, i == 1);
+                    const u32 whole = random() % 4 == 0 ? static_cast<u32>(random()) % (most + 1) : most;
+                    std::memcpy(asked.data(), &whole, 4);
+                    if (i > 2) { // beside the prefix, or in it
+                        const u32 bit = random() % most;
+                        asked[4 + bit / 8] ^= static_cast<u8>(0x80 >> bit % 8);
+                    }
+                    ask(asked, i);
+                    if (HasFatalFailure()) return;
+                }
+                ahead.fetch(*map, notes.data(), asks);
+            }
+            // Every second one goes.
+            std::vector<Bytes> keys;
+            Bytes key(4 + row.data_size);
+            for (int rc = map->ops().next_key(*map, nullptr, key.data()); rc == 0;
+                 rc = map->ops().next_key(*map, keys.back().data(), key.data()))
+                keys.push_back(key);
+            ASSERT_EQ(keys.size(), model.size());
+            for (const Bytes& each : keys) {
+                if (random() % 2 == 0) continue;
+                ASSERT_EQ(map->ops().erase(*map, each.data()), 0);
+                (void)model.erase(each);
+            }
+            SCOPED_TRACE(fmt::format("{} bytes, {} shared, before step {}", row.data_size, row.shared, step));
+            for (const Bytes& each : keys) {
+                if (random() % (row.data_size > 20 ? 64 : 8) != 0) continue;
+                ask(each, 0);
+                if (HasFatalFailure()) return;
+            }
+        }
+    }
+}
+
+// Notes of keys that no program should look up, in maps of every kind, lead nowhere that is not there.
+TEST(LpmTrie, AnyKeyMayBeFetchedAhead) {
+    for (const u32 data_size : {1U, 2U, 3U, 4U, 5U, 8U, 16U, 20U, 40U})
+        for (const u32 entries : {0U, 40U, 2000U}) {
+            std::mt19937 random(data_size);
+            const auto map = make(data_size, 8, 2000);
+            for (u32 i = 0; i < entries; ++i) {
+                Bytes key = random_key(random, data_size);
+                const u64 value = i;
+                (void)map->ops().update(*map, key.data(), &value, BPF_ANY);
+            }
+            for (u32 round = 0; round < 50; ++round) {
+                std::array<u64, kBurst * kNoteWords> notes;
+                for (u64& word : notes) word = random() % 2 == 0 ? random() % 160 : random() * u64{random()};
+                map->ops().ahead->fetch(*map, notes.data(), round % kBurst + 1);
+            }
+        }
+}
+
 TEST(LpmTrie, KeysComeTheMoreSpecificFirst) {
     const auto map = make(4, 8, 10);
     for (const V4& key : {v4(24, 0xc0a80000), v4(16, 0xc0a80000), v4(24, 0xc0a88000), v4(23, 0xc0a80000),
@@ -374,6 +494,84 @@ void look_up_while_others_update(u32 filling, u32 rounds) {
 }
 TEST(LpmTrie, LookupsWhileOthersUpdate) { look_up_while_others_update(0, 3'000); }
 TEST(LpmTrie, LookupsInALargeTableWhileOthersUpdate) { look_up_while_others_update(9000, 600); }
+
+// The same for long keys, while shortcuts fill up, are made anew and change their bits: a filling of one
+// length goes and one of another length comes, again and again.
+TEST(LpmTrie, LookupsBehindShortcutsWhileOthersUpdate) {
+    constexpr u32 kData = 16;
+    constexpr u32 kFilling = 700;
+    const auto map = make(kData, sizeof(Checked), 4 * kFilling);
+    struct Key {
+        u32 length;
+        u8 data[kData];
+    };
+    const auto key_of = [](u32 length, u64 high) {
+        Key key{.length = length, .data = {}};
+        for (u32 i = 0; i < 8; ++i) key.data[i] = static_cast<u8>(high >> (56 - i * 8));
+        return key;
+    };
+    const auto store = [&](const Key& key, u64 mark) {
+        const Checked value{mark, proof(mark)};
+        return map->ops().update(*map, &key, &value, BPF_ANY);
+    };
+    // /32 that stay, and below each of them what changes.
+    const auto place = [](u32 i) { return (u64{i} * 0x9e3779b1 & 0xffffffff) << 32; };
+    for (u32 i = 0; i < 64; ++i) ASSERT_EQ(store(key_of(32, place(i)), i), 0);
+    std::atomic<bool> stop{false};
+    std::atomic<u64> hits{0};
+    const auto look = [&](u32 seed) {
+        Reader reader;
+        std::mt19937 random(seed);
+        std::array<u64, 32 * kNoteWords> notes;
+        while (!stop.load(std::memory_order_relaxed)) {
+            for (u32 packet = 0; packet < 32; ++packet) {
+                const Key key = key_of(128, place(random() % 64) | (random() % 1024) << 20 | random() % 4);
+                KeyWords words{};
+                std::memcpy(words.word.data(), &key, sizeof key);
+                map->ops().ahead->note(*map, &key, words, &notes[std::size_t{packet} * kNoteWords]);
+                const auto* value = static_cast<const Checked*>(map->ops().lookup(*map, &key));
+                if (value == nullptr) {
+                    ADD_FAILURE() << "a prefix that stays was not matched";
+                    stop = true;
+                    break;
+                }
+                EXPECT_EQ(value->proof, proof(value->address));
+            }
+            map->ops().ahead->fetch(*map, notes.data(), 32);
+            hits.fetch_add(32, std::memory_order_relaxed);
+            reader.quiescent();
+        }
+    };
+    std::vector<std::thread> threads;
+    for (u32 i = 0; i < 2; ++i) threads.emplace_back(look, i + 1);
+    std::mt19937 random(9);
+    for (const u32 length : {42U, 60U, 44U, 54U}) {
+        const auto each = [&](const auto& change) {
+            for (u32 i = 0; i < kFilling && !stop; ++i) {
+                const u64 high = place(i % 64) | u64{i} << 20;
+                change(key_of(length, high & ~(~u64{0} >> length)), i);
+                if (i % 32 == 0) std::this_thread::yield();
+            }
+        };
+        each([&](const Key& key, u64 mark) { EXPECT_EQ(store(key, mark), 0); });
+        for (u32 i = 0; i < 50; ++i) {
+            const u32 other = random() % 3 == 0 ? random() % 32 : 33 + random() % 32;
+            const Key key = key_of(other, place(random() % 64) | (random() % 1024) << 20);
+            EXPECT_EQ(store(key, i), 0);
+            if (other != 32 && random() % 2 == 0) {
+                EXPECT_EQ(map->ops().erase(*map, &key), 0);
+            }
+        }
+        each([&](const Key& key, u64) {
+            const int rc = map->ops().erase(*map, &key);
+            EXPECT_TRUE(rc == 0 || rc == -ENOENT);
+        });
+    }
+    while (hits.load() < 1000 && !stop) std::this_thread::yield();
+    stop = true;
+    for (std::thread& thread : threads) thread.join();
+    EXPECT_GT(hits.load(), 0U);
+}
 
 } // namespace
 } // namespace xdplane
