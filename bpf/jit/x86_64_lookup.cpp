@@ -33,11 +33,15 @@ u32 loaded_at_once(u32 size) { return std::min(8U, std::bit_floor(size)); }
 /// The first bytes of a trie's key, as a big-endian number.
 constexpr Gp kWindow = x86::r8;
 
-/// The word of a trie's front that the key leads to.
+/// The word of a trie's front that the key leads to; or the next bytes of the key.
 constexpr Gp kWord = x86::r9;
 
 const u64* more_of_trie(const LpmTrie* trie, u64 window, const std::atomic<u64>* word, u32 length) noexcept {
     return trie->lookup_more(window, *word, length);
+}
+
+const u64* words_of_trie(const LpmTrie* trie, u64 high, u64 low, u32 length) noexcept {
+    return trie->lookup_words(high, low, length);
 }
 
 u32 words_of(const HashMap::Layout& layout) { return (layout.key_size + 7) / 8; }
@@ -282,12 +286,14 @@ void LookupEmitter::hash_value(const HashMap::Layout& layout) {
 
 // --- tries ---
 
-/// The first bits of the key by the trie's table of them (LpmFront); the trie's function for what it has not.
+/// The first bits of the key by the trie's table of them (LpmFront); the trie's function for what it has not,
+/// and for keys that are likely to be in none.
 LookupEmitter::Outcome LookupEmitter::lpm(Map& map, const Label& miss) {
     const LpmTrie::Layout layout = static_cast<const LpmTrie&>(map).layout();
     constexpr u32 kLength = sizeof(u32);
     constexpr u32 kWidest = kLpmWithBlock;
     const u32 most = layout.data_size * 8;
+    if (layout.data_size >= kLpmShortcutFromBytes) return lpm_words(map);
     const std::vector<KeyPiece> length = pieces_of(0, kLength);
     const bool constant = length.size() == 1 && length[0].kind == KeyPiece::Kind::constant;
     if (most < kWidest || (constant && (length[0].constant < kWidest || length[0].constant > most)))
@@ -299,7 +305,7 @@ LookupEmitter::Outcome LookupEmitter::lpm(Map& map, const Label& miss) {
         a_.cmp(x86::eax, Imm(most - kWidest));
         a_.ja(labels.slow);
     }
-    load_key_word(x86::rax, kLength, std::min(8U, layout.data_size));
+    load_key_word(x86::rax, kLength, layout.data_size);
     emit_.load_constant(kBase, address_of(layout.in_use));
     a_.mov(x86::rcx, x86::qword_ptr(kBase));
     a_.bswap(x86::rax);
@@ -333,21 +339,42 @@ LookupEmitter::Outcome LookupEmitter::lpm(Map& map, const Label& miss) {
 void LookupEmitter::rest_of_lpm(Map& map, const LpmLabels& labels) {
     const Label called = a_.newLabel();
     a_.bind(labels.more);
-    if (static_cast<const LpmTrie&>(map).layout().data_size <= 8) {
-        load_key_word(x86::rcx, 0, sizeof(u32));
-        a_.mov(x86::rdx, kWord);
-        a_.mov(x86::rsi, kWindow);
-        emit_.load_constant(x86::rdi, address_of(&map));
-        emit_.load_constant(x86::rax, reinterpret_cast<std::uintptr_t>(&more_of_trie));
-        a_.call(x86::rax);
-        a_.jmp(called);
-    }
+    load_key_word(x86::rcx, 0, sizeof(u32));
+    a_.mov(x86::rdx, kWord);
+    a_.mov(x86::rsi, kWindow);
+    emit_.load_constant(x86::rdi, address_of(&map));
+    emit_.load_constant(x86::rax, reinterpret_cast<std::uintptr_t>(&more_of_trie));
+    a_.call(x86::rax);
+    a_.jmp(called);
     a_.bind(labels.slow);
     (void)call_with_key(map);
     a_.bind(called);
     a_.test(x86::rax, x86::rax);
     a_.jnz(labels.found);
     a_.jmp(labels.miss);
+}
+
+/// The trie's function, with the key in registers: nobody reads from the stack what was written in pieces.
+LookupEmitter::Outcome LookupEmitter::lpm_words(Map& map) {
+    constexpr u32 kLength = sizeof(u32);
+    constexpr u32 kWordBytes = 8;
+    const u32 size = static_cast<const LpmTrie&>(map).layout().data_size;
+    if (size > LpmBits::kMostInWords) return call_with_key(map);
+    load_key_word(kWindow, kLength, std::min(kWordBytes, size));
+    a_.bswap(kWindow);
+    if (size > kWordBytes) {
+        load_key_word(kWord, kLength + kWordBytes, size - kWordBytes);
+        a_.bswap(kWord);
+    } else {
+        a_.xor_(kWord.r32(), kWord.r32());
+    }
+    load_key_word(x86::rcx, 0, kLength);
+    a_.mov(x86::rsi, kWindow);
+    a_.mov(x86::rdx, kWord);
+    emit_.load_constant(x86::rdi, address_of(&map));
+    emit_.load_constant(x86::rax, reinterpret_cast<std::uintptr_t>(&words_of_trie));
+    a_.call(x86::rax);
+    return Outcome::called;
 }
 
 // --- keys ---

@@ -81,6 +81,7 @@ private:
         Label miss;
     };
     void rest_of_lpm(Map& map, const LpmLabels& labels);
+    Outcome lpm_words(Map& map);
 
     // Keys.
     [[nodiscard]] asmjit::x86::Mem key_bytes(u32 begin, u32 size) const;

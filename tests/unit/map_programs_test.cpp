@@ -171,7 +171,7 @@ TEST(MapPrograms, TriesOfAllSizesAreLookedUpByKeysOfAllForms) {
     std::mt19937 random(7);
     u32 found = 0;
     u32 missed = 0;
-    for (const u32 data_size : {2U, 3U, 4U, 6U, 8U, 16U, 40U})
+    for (const u32 data_size : {2U, 3U, 4U, 5U, 6U, 8U, 9U, 12U, 15U, 16U, 20U, 40U})
         for (const u32 entries : {0U, 5U, 100U, 1500U}) {
             const auto trie = make({.type = BPF_MAP_TYPE_LPM_TRIE,
                                     .key_size = 4 + data_size,
