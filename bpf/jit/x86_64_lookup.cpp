@@ -30,7 +30,7 @@ u64 address_of(const void* pointer) { return reinterpret_cast<std::uintptr_t>(po
 /// Bytes that one load takes of `size`: a power of two.
 u32 loaded_at_once(u32 size) { return std::min(8U, std::bit_floor(size)); }
 
-/// The first bytes of a trie's key, as a big-endian number.
+/// The first bytes of a trie's key, as a big-endian number: 4 where the front is compiled, else 8.
 constexpr Gp kWindow = x86::r8;
 
 /// The word of a trie's front that the key leads to; or the next bytes of the key.
@@ -308,25 +308,26 @@ LookupEmitter::Outcome LookupEmitter::lpm(Map& map, const Label& miss) {
     load_key_word(x86::rax, kLength, layout.data_size);
     emit_.load_constant(kBase, address_of(layout.in_use));
     a_.mov(x86::rcx, x86::qword_ptr(kBase));
-    a_.bswap(x86::rax);
+    a_.bswap(x86::eax);
     a_.test(x86::rcx, x86::rcx);
     a_.jz(labels.slow);
-    a_.mov(kWindow, x86::rax);
-    a_.shr(x86::rax, x86::cl);
+    a_.mov(kWindow.r32(), x86::eax);
+    a_.mov(x86::edx, x86::eax);
+    static_assert(kLpmFrontBits.back() <= 32); // a shift of 32 bits is by 32 less than that of 64
+    a_.shr(x86::eax, x86::cl);
     a_.and_(x86::rcx, Imm(-4096));
     // The word of the table, or that of the block which it leads to; without a jump that nobody can foresee.
+    // Words with a block's address are those from kBlocks on.
+    constexpr u64 kBlocks = u64{LpmFrontEntry::kBlock} << LpmFrontEntry::kKindShift;
+    emit_.load_constant(kBase, kBlocks);
     a_.lea(kWord, x86::ptr(x86::rcx, x86::rax, 3));
+    a_.shr(x86::edx, Imm(32 - kLpmWithBlock - 3));
+    a_.and_(x86::edx, Imm((kLpmBlockWords - 1) << 3));
+    a_.sub(x86::rdx, kBase);
     a_.mov(x86::rax, x86::qword_ptr(kWord));
-    a_.mov(x86::rdx, kWindow);
-    a_.shr(x86::rdx, Imm(64 - kLpmWithBlock));
-    a_.and_(x86::edx, Imm(kLpmBlockWords - 1));
-    a_.mov(x86::rcx, x86::rax);
-    a_.shl(x86::rcx, Imm(64 - LpmFrontEntry::kKindShift));
-    a_.shr(x86::rcx, Imm(64 - LpmFrontEntry::kKindShift));
-    a_.lea(x86::rcx, x86::ptr(x86::rcx, x86::rdx, 3));
-    a_.shr(x86::rax, Imm(LpmFrontEntry::kKindShift));
-    a_.cmp(x86::eax, Imm(LpmFrontEntry::kBlock));
-    a_.cmove(kWord, x86::rcx);
+    a_.add(x86::rdx, x86::rax);
+    a_.cmp(x86::rax, kBase);
+    a_.cmovae(kWord, x86::rdx);
     a_.mov(x86::rax, x86::qword_ptr(kWord));
     a_.test(x86::rax, x86::rax);
     a_.js(labels.more);
@@ -342,6 +343,7 @@ void LookupEmitter::rest_of_lpm(Map& map, const LpmLabels& labels) {
     load_key_word(x86::rcx, 0, sizeof(u32));
     a_.mov(x86::rdx, kWord);
     a_.mov(x86::rsi, kWindow);
+    a_.shl(x86::rsi, Imm(32));
     emit_.load_constant(x86::rdi, address_of(&map));
     emit_.load_constant(x86::rax, reinterpret_cast<std::uintptr_t>(&more_of_trie));
     a_.call(x86::rax);

@@ -180,8 +180,8 @@ void LpmTrie::refill_shortcuts(const LpmBits& bits, u32 length) noexcept {
     }
 }
 
-/// How much a shortcut by so many bits would save, in nodes, for prefixes shorter than `below`: those above it
-/// that the front does not lead past, and for prefixes of just its length the last one.
+/// How much a shortcut by so many bits would save, in nodes, for prefixes shorter than `below`: those above
+/// it that the front does not lead past, and for prefixes of just its length the last one.
 u64 LpmTrie::shortcut_gain(u32 bits, u32 below) const noexcept {
     u64 covered = 0;
     for (u32 length = bits; length < below; ++length) covered += lengths_[length];
