@@ -78,7 +78,7 @@ void HashMap::fetch(const u64* notes, u32 count) const noexcept {
 
 constinit const AheadOps kHashAhead = {
     .footprint = [](const Map& map) noexcept { return hash(map).footprint(); },
-    .note = [](const Map& map, const void* key, KeyWords words,
+    .note = [](const Map& map, const void* key, const KeyWords& words,
                u64* note) noexcept { hash(map).note(static_cast<const u8*>(key), words, note); },
     .fetch = [](const Map& map, const u64* notes, u32 count) noexcept { hash(map).fetch(notes, count); },
     .peek = [](Map& map, const void* key) noexcept -> void* {

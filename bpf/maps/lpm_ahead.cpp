@@ -246,7 +246,7 @@ void LpmTrie::fetch(const u64* notes, u32 count) const noexcept {
 constinit const AheadOps kLpmAhead = {
     .footprint = [](const Map& map) noexcept { return trie(map).footprint(); },
     .note =
-        [](const Map& map, const void* key, KeyWords words, u64* note) noexcept {
+        [](const Map& map, const void* key, const KeyWords& words, u64* note) noexcept {
             // Where lookups begin is read for all of them at once: nothing to prefetch here.
             if (map.spec().key_size <= kKeyWordsBytes)
                 std::ranges::copy(words.word, note);

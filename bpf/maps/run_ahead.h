@@ -24,8 +24,9 @@ struct AheadOps {
     /// Bytes that lookups of random keys read: of entries that are there. Any thread.
     u64 (*footprint)(const Map&) noexcept;
     /// Notes a key, and may prefetch where its lookup begins. `words` are those of the key: whoever built it
-    /// in pieces should not have it read in larger ones.
-    void (*note)(const Map&, const void* key, KeyWords words, u64* note) noexcept;
+    /// in pieces should not have it read in larger ones. Read word by word for the same reason: copies of
+    /// them, which compilers make in larger pieces, would wait for the stores.
+    void (*note)(const Map&, const void* key, const KeyWords& words, u64* note) noexcept;
     /// Prefetches the rest of these lookups. Called by the same thread, a reader of the Reclaimer, which has
     /// not been quiescent since.
     void (*fetch)(const Map&, const u64* notes, u32 count) noexcept;
