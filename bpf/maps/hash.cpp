@@ -49,7 +49,7 @@ u32 bucket_count(u32 max_entries) {
     constexpr u64 kFewBytes = 16 << 20;
     const u64 least = std::bit_ceil(u64{max_entries});
     const u64 factor = 4 * least * sizeof(u32) <= kFewBytes ? 4 : 2;
-    return static_cast<u32>(std::min(factor * least, u64{1} << 31));
+    return static_cast<u32>(std::min(factor * least, u64{1} << 30));
 }
 
 } // namespace
@@ -190,6 +190,7 @@ u32 HashMap::find_unlocked(const u8* key) const noexcept {
         while ((number & kEnd) == 0) {
             const Element& found = element(number);
             if (found.hash.load(std::memory_order_relaxed) == hash && has_key(found, key)) return number;
+            std::atomic_thread_fence(std::memory_order_acquire); // behind the loads of what was compared
             number = found.next.load(std::memory_order_acquire);
         }
         // An element that was reused early led into another bucket's chain: look again.
@@ -234,6 +235,10 @@ void HashMap::make_usable(u32 number) noexcept {
 
 void HashMap::fill(u32 number, u32 hash, const u8* key) noexcept {
     Element& filled = element(number);
+    // A reader may still look at an element that is reused early, and miss the key that it had: where it
+    // goes on from here must not be the end of that key's chain. Pairs with find_unlocked().
+    filled.next.store(kNowhere, std::memory_order_relaxed);
+    std::atomic_thread_fence(std::memory_order_release);
     filled.hash.store(hash, std::memory_order_relaxed);
     store_words(filled.key, key, key_size_);
 }

@@ -124,6 +124,7 @@ private:
     };
     static_assert(sizeof(LruWords) == 8);
     static constexpr u32 kEnd = Layout::kEnd;
+    static constexpr u32 kNowhere = ~0U; ///< an end mark that no bucket has: look again
     static constexpr u32 kStripes = 128;
 
     [[nodiscard]] u32 hash_of(const u8* key) const noexcept;
