@@ -67,7 +67,17 @@ private:
     void load_words(const HashMap::Layout& layout);
     void hash_words(const HashMap::Layout& layout);
     void fetch_bucket(const HashMap::Layout& layout);
+    void compare_key(const HashMap::Layout& layout, const Label& differs);
     void chain(const HashMap::Layout& layout, const Label& miss);
+    void line(const HashMap::Layout& layout, const Label& miss);
+    void load_line(const HashMap::Layout& layout);
+    /// Where the search in a line leaves to, and comes back.
+    struct LineLabels {
+        Label rest;
+        Label found;
+        Label miss;
+    };
+    void rest_of_line(const HashMap::Layout& layout, const LineLabels& labels);
     void rest_of_chain(const HashMap::Layout& layout, const Label& next, const Label& compare,
                        const Label& again, const Label& miss);
     void hash_value(const HashMap::Layout& layout);

@@ -12,17 +12,16 @@
 
 namespace xdplane {
 
-Result<ElementPool> ElementPool::create(u32 total, bool sparse, const u8* elements, u64 element_size) {
-    auto links = map_memory(u64{total} * sizeof(u32), sparse);
+Result<ElementPool> ElementPool::create(const Elements& elements, bool sparse) {
+    auto links = map_memory(u64{elements.total} * sizeof(u32), sparse);
     if (!links) return fail(links.error());
     ElementPool pool;
-    pool.total_ = total;
-    pool.bins_ = num_possible_cpus();
     pool.elements_ = elements;
-    pool.element_size_ = element_size;
+    pool.bins_ = num_possible_cpus();
     pool.links_ = std::move(*links);
     pool.bin_ = std::make_unique<Bin[]>(pool.bins_);
     pool.state_ = std::make_unique<State>();
+    pool.state_->untouched.store(elements.slots, std::memory_order_relaxed);
     return pool;
 }
 
@@ -55,29 +54,42 @@ void ElementPool::append(List& to, List& from) noexcept {
 void ElementPool::set_free(Bin& bin) noexcept {
     if constexpr (kPoisons) {
         for (u32 element = bin.pending.head; element != kNone; element = links()[element])
-            poison(elements_ + element * element_size_, element_size_);
+            poison(elements_.first + element * elements_.size, elements_.size);
     }
     append(bin.free, bin.pending);
+    for (u32 slot = bin.pending_slots.head; slot != kNone;) {
+        const u32 next = links()[slot];
+        u8* const at = elements_.first + slot * elements_.size;
+        poison(at + elements_.slot_body, elements_.size - elements_.slot_body);
+        // The last access here: the map may have it taken and given back to another bin at once.
+        reinterpret_cast<std::atomic<u32>*>(at + elements_.slot_state)->store(0, std::memory_order_release);
+        slot = next;
+    }
+    bin.pending_slots = {};
 }
 
 void ElementPool::advance(Bin& bin) noexcept {
     Reclaimer& reclaimer = Reclaimer::instance();
-    if (!bin.pending.empty() && reclaimer.passed(bin.stamp)) set_free(bin);
-    if (bin.pending.empty() && !bin.fresh.empty()) {
+    bin.given_back = 0;
+    if (bin.waits() && reclaimer.passed(bin.stamp)) set_free(bin);
+    if (!bin.waits() && !(bin.fresh.empty() && bin.fresh_slots.empty())) {
         bin.stamp = reclaimer.stamp();
         append(bin.pending, bin.fresh);
+        append(bin.pending_slots, bin.fresh_slots);
         // Without readers it has passed at once.
         if (reclaimer.passed(bin.stamp)) set_free(bin);
     }
 }
 
+ElementPool::Bin& ElementPool::own_bin() noexcept { return bin_[t_run.cpu < bins_ ? t_run.cpu : 0]; }
+
 u32 ElementPool::take_untouched() noexcept {
     std::atomic<u32>& untouched = state_->untouched;
     u32 element = untouched.load(std::memory_order_relaxed);
-    while (element < total_ &&
+    while (element < elements_.total &&
            !untouched.compare_exchange_weak(element, element + 1, std::memory_order_relaxed)) {
     }
-    return element < total_ ? element : kNone;
+    return element < elements_.total ? element : kNone;
 }
 
 u32 ElementPool::take_from(Bin& bin, bool early) noexcept {
@@ -99,11 +111,17 @@ u32 ElementPool::take(bool early) noexcept {
     return element;
 }
 
-void ElementPool::give_back(u32 element) noexcept {
-    Bin& bin = bin_[t_run.cpu < bins_ ? t_run.cpu : 0];
+void ElementPool::look() noexcept {
+    Bin& bin = own_bin();
     const std::lock_guard guard(bin.lock);
-    push(bin.fresh, element);
-    if (bin.pending.empty()) advance(bin);
+    advance(bin);
+}
+
+void ElementPool::give_back(u32 element) noexcept {
+    Bin& bin = own_bin();
+    const std::lock_guard guard(bin.lock);
+    push(element < elements_.slots ? bin.fresh_slots : bin.fresh, element);
+    if (!bin.waits() || (!bin.pending_slots.empty() && ++bin.given_back >= kLookAfter)) advance(bin);
 }
 
 } // namespace xdplane

@@ -18,19 +18,32 @@ namespace xdplane {
 /// pending ones have passed their own stamp, so that the Reclaimer's epoch moves once per batch and not per
 /// element.
 ///
+/// Elements that have their place in the map, slots, are only taken back: what becomes free is their state,
+/// which then is 0, for the map to see.
+///
 /// Data path, any thread; no allocation. 4 bytes per element, committed as elements are first given back.
 class ElementPool {
 public:
     static constexpr u32 kNone = ~0U;
 
-    /// `elements` and `element_size`: where the map keeps them, to poison the free ones (poison.h).
-    static Result<ElementPool> create(u32 total, bool sparse, const u8* elements, u64 element_size);
+    /// The map's elements.
+    struct Elements {
+        u8* first;          ///< where they are, to poison the free ones (poison.h)
+        u64 size;           ///< of each
+        u32 total;          ///< of them
+        u32 slots = 0;      ///< the first ones, which are slots
+        u32 slot_state = 0; ///< offset of a slot's state, an atomic u32
+        u32 slot_body = 0;  ///< from here on nobody looks at a free slot
+    };
+    static Result<ElementPool> create(const Elements& elements, bool sparse);
 
-    /// A free element, or kNone. `early` allows the last resort: an element that was given back and that
-    /// readers may still be looking at (what Linux's preallocated maps do all the time).
+    /// A free element that is no slot, or kNone. `early` allows the last resort: an element that was given
+    /// back and that readers may still be looking at (what Linux's preallocated maps do all the time).
     [[nodiscard]] u32 take(bool early) noexcept;
     /// After unlinking.
     void give_back(u32 element) noexcept;
+    /// Frees what readers have passed, of what this CPU has given back.
+    void look() noexcept;
 
     [[nodiscard]] u64 memory_bytes() const { return links_.size(); }
 
@@ -46,8 +59,15 @@ private:
         List free;
         List pending; ///< may be reused when `stamp` has passed
         List fresh;   ///< unlinked, not stamped yet
+        List pending_slots;
+        List fresh_slots;
         u64 stamp = 0;
+        u32 given_back = 0; ///< since slots became pending
+        [[nodiscard]] bool waits() const { return !pending.empty() || !pending_slots.empty(); }
     };
+    /// Looking whether readers have passed costs a cache line of each: for slots once in so many.
+    static constexpr u32 kLookAfter = 16;
+
     struct State {
         alignas(kCacheLine) std::atomic<u32> untouched{0}; ///< elements from here on were never handed out
     };
@@ -56,15 +76,14 @@ private:
     void push(List& list, u32 element) noexcept;
     [[nodiscard]] u32 pop(List& list) noexcept;
     void append(List& to, List& from) noexcept;
+    [[nodiscard]] Bin& own_bin() noexcept;
     void advance(Bin& bin) noexcept;
     void set_free(Bin& bin) noexcept;
     [[nodiscard]] u32 take_untouched() noexcept;
     [[nodiscard]] u32 take_from(Bin& bin, bool early) noexcept;
 
-    u32 total_ = 0;
+    Elements elements_{};
     u32 bins_ = 0;
-    const u8* elements_ = nullptr;
-    u64 element_size_ = 0;
     Mapping links_;
     std::unique_ptr<Bin[]> bin_;
     std::unique_ptr<State> state_;

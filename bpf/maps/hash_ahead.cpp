@@ -24,6 +24,7 @@ const HashMap& hash(const Map& map) noexcept { return static_cast<const HashMap&
 
 u64 HashMap::footprint() const noexcept {
     const u64 entries = lru_ ? max_entries_ : size();
+    if (slots_ != 0) return entries * kCacheLine;
     const u64 lines = ops().per_cpu ? element_size_ + value_stride_ : element_size_;
     return entries * (lines + sizeof(u32));
 }
@@ -32,30 +33,50 @@ void HashMap::note(const u8* key, const KeyWords& words, u64* note) const noexce
     u32 hash;
     if (key_size_ <= kKeyWordsBytes) {
         // As mix_bytes() does.
-        u64 mixed = seed_ ^ (key_size_ * kMixMultiplier);
+        u64 mixed = mix_start(key_size_, seed_);
         for (u32 i = 0; i * 8 < key_size_; ++i) mixed = mix_words(mixed ^ words.word[i], kMixMultiplier);
         hash = static_cast<u32>(mixed ^ (mixed >> 32));
     } else {
         hash = hash_of(key);
     }
     note[0] = hash;
-    __builtin_prefetch(&bucket(hash & mask_));
+    __builtin_prefetch(&head(hash & mask_));
 }
 
-void HashMap::fetch(const u64* notes, u32 count) const noexcept {
-    struct Search {
-        u32 hash;
-        u32 number;
-    };
-    std::array<Search, kBurst> searches;
+/// What fetch() begins with: which keys are to be looked for in a chain, whose first element is prefetched.
+/// No jumps, of which each wrong guess would cost as much as a packet.
+u32 HashMap::search_lines(const u64* notes, u32 count, Search* searches) const noexcept {
     u32 left = 0;
     for (u32 i = 0; i < count; ++i) {
-        const u32 hash = static_cast<u32>(notes[u64{i} * kNoteWords]);
-        const u32 number = first(hash & mask_);
+        const u32 hash = static_cast<u32>(notes[u64{i} * kNoteWords]) | kUsed;
+        const u32 slot = (hash & mask_) * Layout::kSlots;
+        const u32 in_slots = u32{element(slot).hash.load(std::memory_order_relaxed) == hash} |
+                             u32{element(slot + 1).hash.load(std::memory_order_relaxed) == hash};
+        const u32 number = first_of_chain(hash & mask_);
+        searches[left] = {hash, number};
+        const u32 goes_on = (in_slots ^ 1) & u32{(number & kEnd) == 0};
+        __builtin_prefetch(&element(goes_on != 0 ? number : slot));
+        left += goes_on;
+    }
+    return left;
+}
+
+u32 HashMap::search_chains(const u64* notes, u32 count, Search* searches) const noexcept {
+    u32 left = 0;
+    for (u32 i = 0; i < count; ++i) {
+        const u32 hash = static_cast<u32>(notes[u64{i} * kNoteWords]) | kUsed;
+        const u32 number = first_of_chain(hash & mask_);
         __builtin_prefetch(&element(number & ~kEnd)); // never far outside, and prefetches do not fault
         searches[left] = {hash, number};
         left += (number & kEnd) == 0;
     }
+    return left;
+}
+
+void HashMap::fetch(const u64* notes, u32 count) const noexcept {
+    std::array<Search, kBurst> searches;
+    u32 left = slots_ != 0 ? search_lines(notes, count, searches.data())
+                           : search_chains(notes, count, searches.data());
     const u32 cpu = ops().per_cpu ? t_run.cpu : 0;
     const bool value_apart = ops().per_cpu || element_size_ > kCacheLine;
     for (u32 round = 0; round < kElements && left != 0; ++round) {

@@ -61,8 +61,8 @@ int HashMap::take_value(const u8* key, u8* value, u64 flags) {
 bool HashMap::copy_first_key(u32 index, u8* next) {
     if ((first(index) & kEnd) != 0) return false;
     const std::lock_guard guard(stripe(index));
-    const u32 number = first(index);
-    if ((number & kEnd) != 0) return false;
+    const u32 number = first_behind(index, kNone);
+    if (number == kNone) return false;
     copy_words(next, element(number).key, key_size_);
     return true;
 }
@@ -74,8 +74,8 @@ int HashMap::next_key(const u8* key, u8* next) {
         const std::lock_guard guard(stripe(hash & mask_));
         const u32 found = find(hash, key);
         if (found != kNone) {
-            const u32 after = element(found).next.load(std::memory_order_relaxed);
-            if ((after & kEnd) == 0) {
+            const u32 after = first_behind(hash & mask_, found);
+            if (after != kNone) {
                 copy_words(next, element(after).key, key_size_);
                 return 0;
             }
@@ -92,19 +92,18 @@ int HashMap::copy_bucket(u32 index, MapBatch& batch, std::vector<u32>& removed, 
     const u64 value_bytes = percpu_ ? value_stride_ * num_possible_cpus() : value_size_;
     const std::lock_guard guard(stripe(index));
     u32 entries = 0;
-    for (u32 at = first(index); (at & kEnd) == 0; at = element(at).next.load(std::memory_order_relaxed))
-        ++entries;
+    for (u32 at = first(index); (at & kEnd) == 0; at = following(at)) ++entries;
     if (entries > batch.room - batch.count) return -ENOSPC;
     if (entries == 0) return 0;
     if (batch.keys == nullptr || batch.values == nullptr) return -EFAULT;
     if (take) removed.reserve(entries);
-    for (u32 at = first(index); (at & kEnd) == 0; at = element(at).next.load(std::memory_order_relaxed)) {
+    for (u32 at = first(index); (at & kEnd) == 0; at = following(at)) {
         copy_words(batch.keys + u64{batch.count} * key_size_, element(at).key, key_size_);
         copy_all(at, batch.values + batch.count * value_bytes, false);
         ++batch.count;
         if (take) removed.push_back(at);
     }
-    if (take) bucket(index).store(0, std::memory_order_release);
+    if (take) unlink_all(index);
     return 0;
 }
 

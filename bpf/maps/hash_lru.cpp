@@ -50,7 +50,7 @@ bool HashMap::evict(u32 node, u32 number) noexcept {
     {
         const std::lock_guard guard(stripe(hash & mask_));
         u32 at = first(hash & mask_);
-        while ((at & kEnd) == 0 && at != number) at = element(at).next.load(std::memory_order_relaxed);
+        while ((at & kEnd) == 0 && at != number) at = following(at);
         // Not there: not linked yet, or deleted a moment ago and perhaps another node's by now.
         if (at != number || lru_words(number).node.load(std::memory_order_relaxed) != node) return false;
         unlink(number, hash);

@@ -74,7 +74,8 @@ Result<> LpmTrie::allocate() {
     auto memory = map_memory(elements * element_size_, true);
     if (!memory) return fail(memory.error());
     elements_ = std::move(*memory);
-    auto pool = ElementPool::create(static_cast<u32>(elements), true, elements_.data(), element_size_);
+    auto pool = ElementPool::create(
+        {.first = elements_.data(), .size = element_size_, .total = static_cast<u32>(elements)}, true);
     if (!pool) return fail(pool.error());
     pool_ = std::move(*pool);
     // Four times what entries can need, for blocks that wait or are of other sizes: only addresses.

@@ -102,7 +102,7 @@ struct MapOps {
     /// Data path: what bpf_redirect_map returns for the key (XDP_REDIRECT, or the low bits of flags).
     u64 (*redirect)(Map&, u64 key, u64 flags) noexcept = nullptr;
     /// Data path: calls `each` for every element until it returns non-zero; returns how many were visited.
-    /// Elements inserted meanwhile may be missed; none is visited twice.
+    /// Elements inserted or updated meanwhile may be missed; none is visited twice.
     i64 (*for_each)(Map&, u64 (*each)(void* context, const void* key, void* value) noexcept,
                     void* context) noexcept = nullptr;
     /// MAP_CREATE refuses BTF types of key and value (524).

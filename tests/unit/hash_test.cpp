@@ -217,11 +217,14 @@ TEST(Hash, LimitsAreRefusedWithAReason) {
     EXPECT_EQ(code(BPF_MAP_TYPE_HASH, 8, 8, 1U << 31, BPF_F_NO_PREALLOC), ENOMEM);
 }
 
-/// A value that says whether it is whole: the second word is a function of key and first word.
+/// A value that says whether it is whole: the second word is a function of key and first word. Maps of
+/// kSmall bytes have them in lines, those of all bytes in chains.
 struct Checked {
     u64 version;
     u64 proof;
+    u64 rest;
 };
+constexpr u32 kSmall = 16;
 u64 proof(u64 key, u64 version) {
     return (key * 0x9e3779b97f4a7c15ULL) ^ (version + 1) * 0xff51afd7ed558ccdULL;
 }
@@ -231,9 +234,12 @@ constexpr u32 kRounds = 1000;
 
 /// Rounds done by each worker. Nobody runs ahead of the slowest by more than kLag, so that what is replaced
 /// while a worker is descheduled stays below HashMap::spares(): beyond that values may change under a reader.
+/// And all wait for the control thread after kRoundsPerLook.
 struct Progress {
     static constexpr u32 kLag = 4;
+    static constexpr u32 kRoundsPerLook = 50;
     std::array<std::atomic<u32>, kWorkers> done{};
+    std::atomic<u32> looks{0}; ///< of the control thread
 
     [[nodiscard]] u32 slowest() const {
         u32 least = ~0U;
@@ -242,7 +248,8 @@ struct Progress {
     }
     void finish_round(u32 worker) {
         const u32 mine = done[worker].fetch_add(1, std::memory_order_relaxed) + 1;
-        while (slowest() + kLag < mine) std::this_thread::yield();
+        while (slowest() + kLag < mine || (looks.load(std::memory_order_relaxed) + 1) * kRoundsPerLook < mine)
+            std::this_thread::yield();
     }
 };
 
@@ -255,7 +262,7 @@ void hammer(Map& map, u32 worker, Progress& progress, std::atomic<u64>& hits) {
         for (u32 packet = 0; packet < 16; ++packet) {
             const u64 key = random() % 97;
             const u64 version = random();
-            const Checked value{version, proof(key, version)};
+            const Checked value{version, proof(key, version), 0};
             switch (random() % 4) {
             case 0: {
                 const int rc = map.ops().update(map, &key, &value, random() % 3);
@@ -283,10 +290,10 @@ void hammer(Map& map, u32 worker, Progress& progress, std::atomic<u64>& hits) {
 }
 
 /// Iterates as bpftool does, reads every value, and updates one entry for each round of the workers.
-void iterate_and_update(Map& map, const Progress& progress) {
+void iterate_and_update(Map& map, Progress& progress) {
     u32 last = 0;
     u64 seen = 0;
-    while (progress.slowest() < kRounds) {
+    for (; progress.slowest() < kRounds; progress.looks.fetch_add(1, std::memory_order_relaxed)) {
         u64 key = 0;
         u32 steps = 0;
         for (int rc = map.ops().next_key(map, nullptr, &key); rc == 0 && steps < 200;
@@ -300,7 +307,7 @@ void iterate_and_update(Map& map, const Progress& progress) {
             ++seen;
             if (progress.slowest() == last) continue;
             last = progress.slowest();
-            const Checked fresh{seen, proof(key, seen)};
+            const Checked fresh{seen, proof(key, seen), 0};
             (void)map.ops().store_value(map, &key, &fresh, BPF_EXIST);
         }
     }
@@ -308,8 +315,8 @@ void iterate_and_update(Map& map, const Progress& progress) {
 }
 
 // Three workers and a control thread. max_entries is less than the keys in use, so that inserts fail too.
-TEST(Hash, WorkersAndControlThreadAtOnce) {
-    const auto map = make(BPF_MAP_TYPE_HASH, 8, sizeof(Checked), 40);
+void run_all_at_once(u32 value_size) {
+    const auto map = make(BPF_MAP_TYPE_HASH, 8, value_size, 40);
     std::atomic<u64> hits{0};
     Progress progress;
     std::vector<std::thread> workers;
@@ -332,9 +339,16 @@ TEST(Hash, WorkersAndControlThreadAtOnce) {
     EXPECT_EQ(map->ops().update(*map, &more, &value, BPF_NOEXIST), -E2BIG);
 }
 
+TEST(Hash, WorkersAndControlThreadAtOnce) { run_all_at_once(sizeof(Checked)); }
+TEST(Hash, WorkersAndControlThreadAtOnceInLines) { run_all_at_once(kSmall); }
+
 /// Keys that never leave the map are found by every lookup, whatever happens around them in their chains.
-void look_for_keys_that_stay(bool quiescent) {
-    const auto map = make(BPF_MAP_TYPE_HASH, 8, 8, 8); // 32 buckets for 104 keys: chains are shared
+void look_for_keys_that_stay(u32 value_size, bool quiescent) {
+    const auto map = make(BPF_MAP_TYPE_HASH, 8, value_size, 8); // few buckets for 104 keys
+    const auto put = [](Map& to, u64 key, u64 word, u64 flags = BPF_ANY) {
+        const Checked value{word, 0, 0};
+        return to.ops().update(to, &key, &value, flags);
+    };
     for (u64 key = 0; key < 4; ++key) ASSERT_EQ(put(*map, key, 0), 0);
     constexpr u64 kChanges = 100'000;
     std::atomic<u64> changes{0};
@@ -364,10 +378,14 @@ void look_for_keys_that_stay(bool quiescent) {
     EXPECT_FALSE(lost);
 }
 
-TEST(Hash, KeysThatStayAreAlwaysFound) { look_for_keys_that_stay(true); }
+TEST(Hash, KeysThatStayAreAlwaysFound) { look_for_keys_that_stay(sizeof(Checked), true); }
+TEST(Hash, KeysThatStayAreAlwaysFoundInLines) { look_for_keys_that_stay(kSmall, true); }
 
 // The spares run out, and elements are reused under the reader.
-TEST(Hash, KeysThatStayAreAlwaysFoundByAReaderThatIsNeverQuiescent) { look_for_keys_that_stay(false); }
+TEST(Hash, KeysThatStayAreAlwaysFoundByAReaderThatIsNeverQuiescent) {
+    look_for_keys_that_stay(sizeof(Checked), false);
+    look_for_keys_that_stay(kSmall, false);
+}
 
 } // namespace
 } // namespace xdplane

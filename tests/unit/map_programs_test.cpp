@@ -3,19 +3,23 @@
 //
 // What programs do with maps through helpers, on every engine.
 #include <array>
+#include <atomic>
 #include <bit>
 #include <cstring>
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 #include <linux/bpf.h>
 #include <random>
+#include <thread>
 #include <utility>
 
+#include "bpf/base/reclaimer.h"
 #include "bpf/helpers/helper.h"
 #include "bpf/isa/assembler.h"
 #include "bpf/maps/map_of_maps.h"
 #include "bpf/run/run_context.h"
 #include "tests/support/engines.h"
+#include "tests/support/line_keys.h"
 #include "tests/support/unverified_program.h"
 
 namespace xdplane {
@@ -255,6 +259,80 @@ TEST(MapPrograms, InnerMapsAreLookedUpInTheirTurn) {
         ASSERT_EQ(set_inner_map(*outer, &key, inner, BPF_ANY), 0);
         for (std::size_t engine = 0; engine < runner.engines(); ++engine)
             EXPECT_EQ(runner.run(engine), engine + 1);
+    }
+}
+
+/// A program that returns the value of that key, or 0.
+Runner lookup_of(u64 key, const std::shared_ptr<Map>& map) {
+    return Runner(fmt::format(R"(
+        r1 = {} ll
+        *(u64 *)(r10 - 8) = r1
+        r1 = map[fd:0]
+        r2 = r10
+        r2 += -8
+        call #1
+        if r0 == 0 goto +1
+        r0 = *(u64 *)(r0 + 0)
+        exit
+    )",
+                              key),
+                  {map});
+}
+
+// In the slots of the line, in the chain behind it, or not there: whatever the compiled lookup does by
+// itself.
+TEST(MapPrograms, KeysOfOneLineOfAHash) {
+    constexpr u32 kKeys = 6;
+    const std::vector<u64> keys = keys_of_one_line(kKeys);
+    const auto map = make({.type = BPF_MAP_TYPE_HASH, .key_size = 8, .value_size = 8, .max_entries = kKeys});
+    std::vector<Runner> lookups;
+    for (const u64 key : keys) lookups.push_back(lookup_of(key, map));
+    std::vector<bool> there(kKeys);
+    std::mt19937_64 random(3);
+    for (u32 step = 0; step < 200; ++step) {
+        for (u32 i = 0; i < kKeys; ++i)
+            for (std::size_t engine = 0; engine < lookups[i].engines(); ++engine)
+                ASSERT_EQ(lookups[i].run(engine), there[i] ? i + 1 : 0) << "step " << step << " key " << i;
+        const u32 changed = static_cast<u32>(random() % kKeys);
+        const u64 value = changed + 1;
+        if (there[changed])
+            ASSERT_EQ(map->ops().erase(*map, &keys[changed]), 0);
+        else
+            ASSERT_EQ(map->ops().update(*map, &keys[changed], &value, BPF_NOEXIST), 0);
+        there[changed] = !there[changed];
+    }
+}
+
+// Updates move keys from slot to slot, into the chain and back; code from the JIT misses none of them.
+TEST(MapPrograms, KeysOfOneLineThatMoveAreAlwaysFound) {
+    for (const u32 in_use : {1U, 2U, 4U}) {
+        const std::vector<u64> keys = keys_of_one_line(in_use);
+        const auto map = make({.type = BPF_MAP_TYPE_HASH, .key_size = 8, .value_size = 8, .max_entries = 8});
+        const auto put = [&](u32 i) {
+            const u64 value = i + 1;
+            return map->ops().update(*map, &keys[i], &value, BPF_ANY);
+        };
+        std::vector<Runner> lookups;
+        for (u32 i = 0; i < in_use; ++i) {
+            ASSERT_EQ(put(i), 0);
+            lookups.push_back(lookup_of(keys[i], map));
+        }
+        std::atomic<bool> done{false};
+        std::thread writer([&] {
+            for (u32 i = 0; i < 60'000; ++i) EXPECT_EQ(put(i % in_use), 0);
+            done = true;
+        });
+        const int slot = Reclaimer::instance().online();
+        u64 wrong = 0;
+        while (!done.load(std::memory_order_relaxed)) {
+            for (u32 i = 0; i < in_use; ++i)
+                for (std::size_t engine = 0; engine < lookups[i].engines(); ++engine)
+                    wrong += lookups[i].run(engine) != i + 1;
+            Reclaimer::instance().quiescent(slot);
+        }
+        Reclaimer::instance().offline(slot);
+        writer.join();
+        EXPECT_EQ(wrong, 0U);
     }
 }
 
