@@ -162,8 +162,16 @@ private:
         }
         for (u32 i = 0; i < count; ++i)
             follow(LpmFrontEntry(words[i]->load(std::memory_order_acquire)), 0, i);
-        for (u32 i = 0; i < mores_; ++i)
-            add(trie_.begin(LpmFrontEntry(more_[i].word)), notes + u64{more_[i].key} * kNoteWords);
+        for (u32 i = 0; i < mores_; ++i) {
+            const u64* const note = notes + u64{more_[i].key} * kNoteWords;
+            // An entry may have come to lead to a block since it was looked at first.
+            const Start start =
+                trie_.begin(LpmFrontEntry(more_[i].word), LpmBits(data_word(note, 0), 0), length_of(note));
+            if (start.node != nullptr)
+                add(start, note);
+            else
+                __builtin_prefetch(start.value);
+        }
     }
 
     /// A node of a descent: on to the next one, or to what it has found.
