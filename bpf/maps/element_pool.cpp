@@ -96,8 +96,10 @@ u32 ElementPool::take_from(Bin& bin, bool early) noexcept {
     const std::lock_guard guard(bin.lock);
     if (bin.free.empty()) advance(bin);
     u32 element = pop(bin.free);
-    if (element == kNone && early) element = pop(bin.pending);
-    if (element == kNone && early) element = pop(bin.fresh);
+    if (element != kNone || !early) return element;
+    element = pop(bin.pending);
+    if (element == kNone) element = pop(bin.fresh);
+    if (element != kNone) note_early();
     return element;
 }
 

@@ -46,6 +46,12 @@ public:
     void look() noexcept;
 
     [[nodiscard]] u64 memory_bytes() const { return links_.size(); }
+    /// How often the last resort was needed. Any thread.
+    [[nodiscard]] u64 reused_early() const {
+        return state_ ? state_->reused_early.load(std::memory_order_relaxed) : 0;
+    }
+    /// The map had another one: it wrote where readers may be looking.
+    void note_early() noexcept { state_->reused_early.fetch_add(1, std::memory_order_relaxed); }
 
 private:
     /// A chain through links_, taken at the head.
@@ -70,6 +76,7 @@ private:
 
     struct State {
         alignas(kCacheLine) std::atomic<u32> untouched{0}; ///< elements from here on were never handed out
+        std::atomic<u64> reused_early{0};
     };
 
     [[nodiscard]] u32* links() const { return reinterpret_cast<u32*>(links_.data()); }

@@ -302,6 +302,7 @@ int HashMap::update(const u8* key, const u8* value, u64 flags) noexcept {
     u32 number = take_slot(hash & mask_);
     if (number == kNone) number = pool_.take(false);
     if (number == kNone) {
+        pool_.note_early();
         store_around_special_fields(value_of(old, 0), value, value_size_, record);
         return 0;
     }

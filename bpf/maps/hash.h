@@ -120,6 +120,7 @@ public:
     /// Not of the LRU kinds.
     [[nodiscard]] u32 size() const { return count_.load(std::memory_order_relaxed); }
     [[nodiscard]] u64 memory_bytes() const override;
+    [[nodiscard]] u64 reused_early() const override { return pool_.reused_early(); }
 
     /// Elements beyond max_entries: what 64 packets a burst replace in four bursts on every CPU.
     [[nodiscard]] static u32 spares();

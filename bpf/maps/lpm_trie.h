@@ -168,6 +168,7 @@ public:
 
     [[nodiscard]] u32 size() const noexcept { return count_.load(std::memory_order_relaxed); }
     [[nodiscard]] u64 memory_bytes() const override;
+    [[nodiscard]] u64 reused_early() const override { return pool_.reused_early(); }
 
 private:
     class Edit;

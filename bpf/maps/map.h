@@ -131,6 +131,9 @@ public:
     [[nodiscard]] int storage_fd() const { return storage_.get(); }
     /// Bytes the map holds in memory, about: what fdinfo calls memlock.
     [[nodiscard]] virtual u64 memory_bytes() const { return 0; }
+    /// How often, for want of spare elements, a value was overwritten that readers may have been looking at.
+    /// Any thread.
+    [[nodiscard]] virtual u64 reused_early() const { return 0; }
     /// The storage as mapped by the map itself; empty for maps whose fd cannot be mmap'ed.
     [[nodiscard]] virtual std::span<const u8> own_pages() const { return {}; }
     /// Control thread: no fd names the map any more, nor does a pin. Programs may still use it.
