@@ -4,6 +4,7 @@
 // What need not be done on the way that execution mostly takes. Compilers set a verdict, test whether to
 // leave with it, and set the next one: each is loaded only where the jump goes to, in code that lies apart.
 #include <algorithm>
+#include <utility>
 
 #include "bpf/jit/x86_64_compiler.h"
 
@@ -119,7 +120,7 @@ void Compiler::plan() {
         if (live_.is_dead(i)) idle_[i] = true;
     for (u32 i = 0; i < size; ++i)
         if (!idle_[i] && is_constant(program_.insns()[i])) move_to_edges(i);
-    std::ranges::stable_sort(edges_, {}, &EdgeConstant::jump);
+    std::ranges::sort(edges_, {}, [](const EdgeConstant& edge) { return std::pair(edge.jump, edge.move); });
     find_context_reads();
 }
 

@@ -105,7 +105,7 @@ std::vector<u64> Compiler::moved_constants() const {
         const LoweredInsn& out = program_.insns()[found.way_out];
         if (info(out.op).operand == Operand::imm) add(static_cast<u64>(out.imm));
     }
-    std::ranges::stable_sort(counts, std::greater(), &std::pair<u32, u64>::first);
+    std::ranges::sort(counts, std::greater());
     std::vector<u64> values;
     for (const auto& [count, value] : counts) values.push_back(value);
     return values;
