@@ -17,10 +17,11 @@
 /// An entry saves the callee-saved registers once, for the main body and for every program that it may
 /// tail-call. The burst entry has the main body a second time, inside its loop over the packets: a frame for
 /// all of them, the packet and the end of the burst in registers that the body does not use, and instead of a
-/// return the next packet. Programs with tail calls, and very long ones, call the body for each packet, as
-/// the scalar entry does. A program in two halves has an entry for bursts that goes through one after the
-/// other. A body that is called takes the context in rdi and the RunContext in r12,
-/// makes its own stack, and returns r0 in rax; it changes r6-r10 freely.
+/// return the next packet. A small filter has its flat form there (lower/flat.h), and calls the body for
+/// packets that are too short for it. Programs with tail calls, and very long ones, call the body for each
+/// packet, as the scalar entry does. A program in two halves has an entry for bursts that goes through one
+/// after the other. A body that is called takes the context in rdi and the RunContext in r12, makes its own
+/// stack, and returns r0 in rax; it changes r6-r10 freely.
 ///
 /// A tail call jumps through the door of its target, which takes over the frame as it is: the return address
 /// at rbp, and kTailFrame bytes below it, room for any program. A body with tail calls has such a frame, so
@@ -182,6 +183,9 @@ private:
     void begin_packet();
     void save(const std::vector<Gp>& registers, u32 bytes);
     void restore(const std::vector<Gp>& registers, u32 bytes);
+
+    // x86_64_flat.cpp
+    [[nodiscard]] bool flat_entry();
 
     // x86_64_split.cpp
     Result<> split_entry();

@@ -74,6 +74,7 @@ Result<> Compiler::burst_entry() {
     const LoweredFunction& main = program_.functions().front();
     a_.align(asmjit::AlignMode::kCode, 16);
     result_.run_burst_offset = offset();
+    if (flat_entry()) return {};
     if (!program_.tail_calls() && main.end - main.begin <= kLongBody) return burst_of_bodies();
     burst_of_calls();
     return {};

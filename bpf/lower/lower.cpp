@@ -4,6 +4,7 @@
 #include <cerrno>
 
 #include "bpf/lower/draft.h"
+#include "bpf/lower/flat.h"
 #include "bpf/lower/lookup_keys.h"
 #include "bpf/lower/slice.h"
 #include "bpf/lower/split.h"
@@ -60,6 +61,7 @@ public:
         Result<LoweredProgram> program = finish(draft);
         if (!program) return program;
         program->split_ = find_split(*program);
+        program->flat_ = find_flat(*program);
         if (!ahead) return program;
         Result<LoweredProgram> runs_ahead = finish(ahead->draft);
         if (!runs_ahead) return fail(runs_ahead.error(), "slice");

@@ -13,6 +13,7 @@
 namespace xdplane {
 
 struct AheadSite;
+struct Flat;
 
 /// LoweredInsn::flags.
 enum LoweredFlags : u8 {
@@ -136,6 +137,8 @@ public:
     [[nodiscard]] const std::shared_ptr<const std::vector<AheadSite>>& ahead_sites() const { return sites_; }
     /// Null if the main program is not worth cutting, or cannot be.
     [[nodiscard]] const Split* split() const { return split_.get(); }
+    /// The program without jumps (lower/flat.h); null if it is too long for that, or does too much.
+    [[nodiscard]] const Flat* flat() const { return flat_.get(); }
     /// One line per insn, for `xdplane dump --lowered`; stops are marked.
     [[nodiscard]] std::string disassemble() const;
 
@@ -151,6 +154,7 @@ private:
     std::shared_ptr<const std::vector<AheadSite>> sites_;
     std::vector<LookupKey> keys_; ///< by insn
     std::shared_ptr<const Split> split_;
+    std::shared_ptr<const Flat> flat_;
     const ProgramType* type_ = nullptr;
     bool needs_context_ = false;
     bool tail_calls_ = false;
