@@ -195,7 +195,10 @@ private:
         return front_.table(width) + (bits.window(0) >> (64 - width));
     }
     [[nodiscard]] static std::atomic<u64>* block_entry(LpmFrontEntry entry, const LpmBits& bits) noexcept {
-        return entry.block() + (bits.window(0) >> (64 - kLpmWithBlock) & (kLpmBlockWords - 1));
+        // In numbers: callers may find out later that there is no block.
+        const u64 index = bits.window(0) >> (64 - kLpmWithBlock) & (kLpmBlockWords - 1);
+        return reinterpret_cast<std::atomic<u64>*>(reinterpret_cast<std::uintptr_t>(entry.block()) +
+                                                   index * sizeof(u64));
     }
     [[nodiscard]] std::atomic<u64>* front_block(const std::atomic<u64>& entry) noexcept;
     void retire_front_block(const std::atomic<u64>* block) noexcept;
