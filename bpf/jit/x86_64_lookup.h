@@ -50,6 +50,19 @@ public:
               const asmjit::x86::Mem& hash);
 
 private:
+    /// Where the words of a key are kept. Longer keys are left to the map's function. The key's address is in
+    /// the last one.
+    static constexpr Gp kWords[] = {asmjit::x86::rdi, asmjit::x86::r8, asmjit::x86::r9, asmjit::x86::r10,
+                                    asmjit::x86::rsi};
+    static constexpr u32 kMostWords = std::size(kWords);
+    static constexpr Gp kKey = asmjit::x86::rsi;
+    static constexpr Gp kBase = asmjit::x86::r11; ///< an address or a factor
+    static constexpr Gp kElement = asmjit::x86::rcx;
+
+    /// A lookup leaves the register alone.
+    static bool survives(u8 reg) { return reg >= R6; }
+    static u64 address_of(const void* pointer) { return reinterpret_cast<std::uintptr_t>(pointer); }
+
     using Code = Outcome (LookupEmitter::*)(Map&, const Label&);
     struct Row {
         u32 type; ///< enum bpf_map_type
@@ -63,7 +76,7 @@ private:
     Outcome call(Map& map);
     Outcome call_with_key(Map& map);
 
-    // hash()
+    // hash(), in x86_64_lookup_hash.cpp
     void load_words(const HashMap::Layout& layout);
     void hash_words(const HashMap::Layout& layout);
     void fetch_bucket(const HashMap::Layout& layout);
@@ -82,7 +95,7 @@ private:
                        const Label& again, const Label& miss);
     void hash_value(const HashMap::Layout& layout);
 
-    // lpm()
+    // lpm(), in x86_64_lookup_trie.cpp
     /// Where lpm() leaves to, and comes back.
     struct LpmLabels {
         Label slow; ///< the front knows nothing
@@ -93,7 +106,7 @@ private:
     void rest_of_lpm(Map& map, const LpmLabels& labels);
     Outcome lpm_words(Map& map);
 
-    // Keys.
+    // Keys, in x86_64_lookup_keys.cpp
     [[nodiscard]] asmjit::x86::Mem key_bytes(u32 begin, u32 size) const;
     void load_key_word(const Gp& to, u32 begin, u32 size);
     void add_bytes(const Gp& to, bool first, u32 at, const KeyPiece& piece);
