@@ -174,6 +174,8 @@ private:
     // x86_64_entries.cpp
     void scalar_entry();
     Result<> burst_entry();
+    void load_burst_end();
+    [[nodiscard]] bool has_short_body() const;
     void burst_of_calls();
     Result<> burst_of_bodies();
     void choose_loop_registers(std::vector<Gp>& saved);

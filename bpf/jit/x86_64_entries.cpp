@@ -70,14 +70,26 @@ Gp Compiler::loop_register() const {
 /// Programs with tail calls have the frame that tail calls hand on, per packet; and a body is not worth
 /// having twice if it is so long that the call does not count.
 Result<> Compiler::burst_entry() {
-    constexpr u32 kLongBody = 4096;
-    const LoweredFunction& main = program_.functions().front();
     a_.align(asmjit::AlignMode::kCode, 16);
     result_.run_burst_offset = offset();
     if (flat_entry()) return {};
-    if (!program_.tail_calls() && main.end - main.begin <= kLongBody) return burst_of_bodies();
+    if (!program_.tail_calls() && has_short_body()) return burst_of_bodies();
     burst_of_calls();
     return {};
+}
+
+/// rax = the end of the burst. Its packets are in rsi, their number in edx.
+void Compiler::load_burst_end() {
+    a_.mov(x86::eax, x86::edx);
+    a_.imul(x86::rax, x86::rax, Imm(sizeof(XdpBuff)));
+    a_.add(x86::rax, x86::rsi);
+}
+
+/// Its code may be there once more, inside a loop over packets.
+bool Compiler::has_short_body() const {
+    constexpr u32 kLongBody = 4096;
+    const LoweredFunction& main = program_.functions().front();
+    return main.end - main.begin <= kLongBody;
 }
 
 void Compiler::burst_of_calls() {
@@ -94,9 +106,7 @@ void Compiler::burst_of_calls() {
     a_.test(x86::edx, x86::edx);
     a_.jz(nothing);
     save(saved, bytes);
-    a_.mov(x86::eax, x86::edx);
-    a_.imul(x86::rax, x86::rax, Imm(sizeof(XdpBuff)));
-    a_.add(x86::rax, x86::rsi);
+    load_burst_end();
     a_.mov(end_slot, x86::rax);
     if (uses_context()) a_.mov(kContext, x86::rcx);
     a_.mov(packet, x86::rsi);
@@ -160,9 +170,7 @@ Result<> Compiler::burst_of_bodies() {
     a_.jz(nothing);
     save(saved, bytes);
     if (used_[0].has(R10)) a_.lea(x86::rbp, x86::ptr(x86::rsp, static_cast<i32>(kSlots + main.stack_depth)));
-    a_.mov(x86::eax, x86::edx);
-    a_.imul(x86::rax, x86::rax, Imm(sizeof(XdpBuff)));
-    a_.add(x86::rax, x86::rsi);
+    load_burst_end();
     if (loop_.end.isValid()) {
         a_.mov(loop_.end, x86::rax);
     } else {

@@ -416,9 +416,7 @@ bool Compiler::flat_entry() {
     a_.test(x86::edx, x86::edx);
     a_.jz(nothing);
     save(saved, bytes);
-    a_.mov(x86::eax, x86::edx);
-    a_.imul(x86::rax, x86::rax, Imm(sizeof(XdpBuff)));
-    a_.add(x86::rax, x86::rsi);
+    load_burst_end();
     a_.mov(end, x86::rax);
     a_.mov(kPacket, x86::rsi);
     a_.bind(from_anew);

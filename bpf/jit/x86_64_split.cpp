@@ -18,7 +18,6 @@ namespace x86 = asmjit::x86;
 
 namespace {
 
-constexpr u32 kLongBody = 4096;
 /// At rsp: the end of the burst, the end of the records, what is to be done between the halves, and how many
 /// keys each map has noted.
 constexpr i32 kEndSlot = 0;
@@ -49,7 +48,7 @@ const SplitStop* Compiler::stop_at(u32 insn) const {
 bool Compiler::plan_split() {
     const Split* const split = program_.split();
     const LoweredFunction& main = program_.functions().front();
-    if (split == nullptr || main.end - main.begin > kLongBody) return false;
+    if (split == nullptr || !has_short_body()) return false;
     for (const u32 insn : split->stops) {
         SplitStop& stop = split_.stops.emplace_back();
         stop.insn = insn;
@@ -89,9 +88,7 @@ Result<> Compiler::split_entry() {
     a_.align(asmjit::AlignMode::kCode, 16);
     result_.run_split_offset = offset();
     save(saved, bytes);
-    a_.mov(x86::eax, x86::edx);
-    a_.imul(x86::rax, x86::rax, Imm(sizeof(XdpBuff)));
-    a_.add(x86::rax, x86::rsi);
+    load_burst_end();
     a_.mov(at_frame(kEndSlot), x86::rax);
     a_.mov(at_frame(kBetweenSlot), x86::r8);
     for (std::size_t i = 0; i < split_.maps.size(); ++i) a_.mov(note_count(i), Imm(0));

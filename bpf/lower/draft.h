@@ -60,6 +60,17 @@ void drop_idle(Draft& draft);
 /// True if execution never goes on behind it.
 [[nodiscard]] inline bool ends_block(Op op) { return op == Op::exit || op == Op::ja || op == Op::ja32; }
 
+/// Calls visit() with the index of each insn of the placed program that execution may go on with. Calls of
+/// sub-programs come back.
+template<class Visit>
+void for_successors(const LoweredProgram& program, u32 index, Visit visit) {
+    const LoweredInsn& insn = program.insns()[index];
+    const OpKind kind = info(insn.op).kind;
+    if (!ends_block(insn.op) && index + 1 < program.insns().size()) visit(index + 1);
+    if (kind == OpKind::jump || kind == OpKind::ja || kind == OpKind::may_goto)
+        visit(static_cast<u32>(insn.target));
+}
+
 /// Appends what the verified insns mean. Dead ones mean nothing, and conditional jumps that always go one way
 /// are jumps or nothing.
 [[nodiscard]] Result<> translate(Draft& draft);

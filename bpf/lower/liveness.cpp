@@ -4,6 +4,8 @@
 
 #include <numeric>
 
+#include "bpf/lower/draft.h"
+
 namespace xdplane {
 namespace {
 
@@ -36,18 +38,6 @@ RegisterUse use_of_lowered(const LoweredInsn& insn) {
     }
     default: return {kArguments, kClobbered};
     }
-}
-
-/// Calls visit() with each insn that execution may go on with.
-template<class Visit>
-void for_successors(const LoweredProgram& program, u32 index, Visit visit) {
-    const LoweredInsn& insn = program.insns()[index];
-    const OpKind kind = info(insn.op).kind;
-    if (kind == OpKind::exit) return;
-    const u32 size = static_cast<u32>(program.insns().size());
-    if (kind != OpKind::ja && index + 1 < size) visit(index + 1);
-    if (kind == OpKind::jump || kind == OpKind::ja || kind == OpKind::may_goto)
-        visit(static_cast<u32>(insn.target));
 }
 
 /// `reads` and `writes` of an insn, and the registers that make up the key that it looks up.

@@ -79,15 +79,6 @@ private:
         }
     }
 
-    template<class Visit>
-    void for_successors(u32 i, Visit visit) const {
-        const LoweredInsn& at = insn(i);
-        const OpKind kind = info(at.op).kind;
-        if (!ends_block(at.op) && i + 1 < size_) visit(i + 1);
-        if (kind == OpKind::jump || kind == OpKind::ja || kind == OpKind::may_goto)
-            visit(static_cast<u32>(at.target));
-    }
-
     /// Visits what is reached from the insns on the list: `enter(i)` says whether i is new and to be gone on
     /// from.
     template<class Enter>
@@ -95,7 +86,7 @@ private:
         while (!work.empty()) {
             const u32 i = work.back();
             work.pop_back();
-            for_successors(i, [&](u32 next) {
+            for_successors(program_, i, [&](u32 next) {
                 if (enter(next)) work.push_back(next);
             });
         }
