@@ -174,7 +174,8 @@ void LpmTrie::refill_front(const LpmBits& bits, u32 length) noexcept {
 }
 
 /// Entries that name nodes of this block, the children of a node with these bits in front of bit `at`: they
-/// are elsewhere now. What was found above them is as before.
+/// are elsewhere now. What was found above them is as before. A node that has just come has no entry that
+/// names it yet: what is there knows no element, and is filled in by refill_front().
 void LpmTrie::move_front(u32 first, u64 children, u32 at, const LpmBits& bits) noexcept {
     const u32 width = front_.bits();
     if (at > width) return;
@@ -189,7 +190,7 @@ void LpmTrie::move_front(u32 first, u64 children, u32 at, const LpmBits& bits) n
         u32 index = prefix << kChunkBits | static_cast<u32>(std::countr_zero(children));
         for (u32 i = 0; at + i * kChunkBits < width; ++i) index = index << kChunkBits | skip_chunk(node, i);
         const LpmFrontEntry old(table[index].load(std::memory_order_relaxed));
-        if (old.is_block()) continue; // which names what is below this node
+        if (!old.names_node()) continue; // a block names what is below this node
         table[index].store(LpmFrontEntry(unit, at, old.element()).word(), std::memory_order_release);
     }
 }

@@ -32,13 +32,14 @@ public:
     [[nodiscard]] constexpr u64 word() const noexcept { return word_; }
     [[nodiscard]] constexpr bool has_more() const noexcept { return (word_ & kMore) != 0; }
     [[nodiscard]] constexpr bool is_block() const noexcept { return word_ >> kKindShift == kBlock; }
+    [[nodiscard]] constexpr bool names_node() const noexcept { return has_more() && !is_block(); }
     /// If it is one.
     [[nodiscard]] std::atomic<u64>* block() const noexcept {
         return reinterpret_cast<std::atomic<u64>*>(word_ & ((u64{1} << kKindShift) - 1));
     }
     // Without more.
     [[nodiscard]] u64* value() const noexcept { return reinterpret_cast<u64*>(word_); }
-    // With more, and no block.
+    // If it names a node.
     [[nodiscard]] constexpr u32 node() const noexcept { return static_cast<u32>(word_) & kNoElement; }
     [[nodiscard]] constexpr u32 element() const noexcept {
         return static_cast<u32>(word_ >> kNumberBits) & kNoElement;

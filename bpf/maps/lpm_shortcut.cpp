@@ -240,7 +240,7 @@ void LpmTrie::move_shortcuts(u32 first, u64 children, u32 at, const LpmBits& bit
             std::atomic<u64>* const word = shortcut.word(window);
             if (word == nullptr) continue;
             const LpmFrontEntry old(word->load(std::memory_order_relaxed));
-            if (old.is_block()) continue; // it has none
+            if (!old.names_node()) continue;
             word->store(LpmFrontEntry(unit, width - at, old.element()).word(), std::memory_order_release);
         }
     }

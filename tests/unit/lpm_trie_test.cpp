@@ -7,45 +7,19 @@
 #include <gtest/gtest.h>
 #include <map>
 #include <random>
-#include <thread>
 #include <tuple>
 #include <vector>
 
-#include "bpf/base/reclaimer.h"
 #include "bpf/maps/run_ahead.h"
+#include "tests/support/lpm_map.h"
 
 namespace xdplane {
 namespace {
 
 using Bytes = std::vector<u8>;
 
-std::shared_ptr<Map> make(u32 data_size, u32 value_size, u32 max_entries) {
-    auto map = create_map({.type = BPF_MAP_TYPE_LPM_TRIE,
-                           .key_size = 4 + data_size,
-                           .value_size = value_size,
-                           .max_entries = max_entries,
-                           .flags = BPF_F_NO_PREALLOC});
-    EXPECT_TRUE(map) << map.error().message;
-    return map ? *map : nullptr;
-}
-
-struct V4 {
-    u32 length;
-    u8 data[4];
-};
-V4 v4(u32 length, u32 address) {
-    return {length,
-            {static_cast<u8>(address >> 24), static_cast<u8>(address >> 16), static_cast<u8>(address >> 8),
-             static_cast<u8>(address)}};
-}
-u64* find(Map& map, const V4& key) { return static_cast<u64*>(map.ops().lookup(map, &key)); }
-int put(Map& map, const V4& key, u64 value, u64 flags = BPF_ANY) {
-    return map.ops().update(map, &key, &value, flags);
-}
-int erase(Map& map, const V4& key) { return map.ops().erase(map, &key); }
-
 TEST(LpmTrie, TheLongestPrefixWins) {
-    const auto map = make(4, 8, 10);
+    const auto map = make_lpm_trie(4, 8, 10);
     EXPECT_EQ(find(*map, v4(32, 0x0a010203)), nullptr);
     ASSERT_EQ(put(*map, v4(8, 0x0a000000), 8), 0);
     ASSERT_EQ(put(*map, v4(24, 0x0a010200), 24), 0);
@@ -68,7 +42,7 @@ TEST(LpmTrie, TheLongestPrefixWins) {
 }
 
 TEST(LpmTrie, EveryErrorHasItsNumber) {
-    const auto map = make(4, 8, 2);
+    const auto map = make_lpm_trie(4, 8, 2);
     EXPECT_EQ(put(*map, v4(33, 0), 1), -EINVAL);
     EXPECT_EQ(put(*map, v4(8, 0), 1, 3), -EINVAL);
     EXPECT_EQ(put(*map, v4(8, 0), 1, BPF_F_LOCK), -EINVAL);
@@ -115,6 +89,36 @@ private:
     std::map<std::string, u64> entries_;
 };
 
+/// In both, unless the trie is full.
+void put(Map& map, Model& model, const Bytes& key, u64 value) {
+    const int rc = map.ops().update(map, key.data(), &value, BPF_ANY);
+    if (rc == 0)
+        model.put(key, value);
+    else
+        ASSERT_EQ(rc, -ENOSPC);
+}
+void erase(Map& map, Model& model, const Bytes& key) {
+    ASSERT_EQ(map.ops().erase(map, key.data()), model.erase(key) ? 0 : -ENOENT);
+}
+/// They find the same, which is returned.
+const u64* find_same(Map& map, const Model& model, const Bytes& key) {
+    const auto* found = static_cast<u64*>(map.ops().lookup(map, key.data()));
+    const u64* expected = model.find(key);
+    EXPECT_EQ(found != nullptr, expected != nullptr);
+    if (found != nullptr && expected != nullptr) {
+        EXPECT_EQ(*found, *expected);
+    }
+    return found;
+}
+std::vector<Bytes> all_keys(Map& map) {
+    std::vector<Bytes> keys;
+    Bytes key(map.spec().key_size);
+    for (int rc = map.ops().next_key(map, nullptr, key.data()); rc == 0;
+         rc = map.ops().next_key(map, keys.back().data(), key.data()))
+        keys.push_back(key);
+    return keys;
+}
+
 Bytes random_key(std::mt19937& random, u32 data_size) {
     Bytes key(4 + data_size);
     const u32 length = random() % 3 == 0 ? data_size * 8 : random() % (data_size * 8 + 1);
@@ -127,37 +131,23 @@ Bytes random_key(std::mt19937& random, u32 data_size) {
 TEST(LpmTrie, AgreesWithAModelForKeysOfEverySize) {
     std::mt19937 random(3);
     for (const u32 data_size : {1U, 2U, 3U, 4U, 7U, 8U, 9U, 12U, 16U, 17U, 64U, 256U}) {
-        const auto map = make(data_size, 8, 400);
+        const auto map = make_lpm_trie(data_size, 8, 400);
         Model model;
         for (u32 step = 0; step < (data_size <= 17 ? 2000U : 400U); ++step) {
             SCOPED_TRACE(fmt::format("{} bytes, step {}", data_size, step));
             const Bytes key = random_key(random, data_size);
-            const u64 value = step;
-            if (random() % 3 != 0) {
-                const int rc = map->ops().update(*map, key.data(), &value, BPF_ANY);
-                if (rc == 0)
-                    model.put(key, value);
-                else
-                    ASSERT_EQ(rc, -ENOSPC);
-            } else
-                ASSERT_EQ(map->ops().erase(*map, key.data()), model.erase(key) ? 0 : -ENOENT);
-            const Bytes asked = random_key(random, data_size);
-            const auto* found = static_cast<u64*>(map->ops().lookup(*map, asked.data()));
-            const u64* expected = model.find(asked);
-            ASSERT_EQ(found != nullptr, expected != nullptr);
-            if (found != nullptr) {
-                ASSERT_EQ(*found, *expected);
-            }
+            if (random() % 3 != 0)
+                put(*map, model, key, step);
+            else
+                erase(*map, model, key);
+            (void)find_same(*map, model, random_key(random, data_size));
+            if (HasFailure()) return;
         }
         // Every key once, and the map is empty after all are deleted.
-        std::vector<Bytes> keys;
-        Bytes key(4 + data_size);
-        for (int rc = map->ops().next_key(*map, nullptr, key.data()); rc == 0;
-             rc = map->ops().next_key(*map, keys.back().data(), key.data()))
-            keys.push_back(key);
+        const std::vector<Bytes> keys = all_keys(*map);
         EXPECT_EQ(keys.size(), model.size());
         for (const Bytes& each : keys) EXPECT_EQ(map->ops().erase(*map, each.data()), 0);
-        EXPECT_EQ(map->ops().next_key(*map, nullptr, key.data()), -ENOENT);
+        EXPECT_TRUE(all_keys(*map).empty());
     }
 }
 
@@ -170,15 +160,8 @@ TEST(LpmTrie, TheFrontFollowsEveryChange) {
                                                     {4U, 9000U, 3000U},
                                                     {16U, 9000U, 1000U}}) {
         std::mt19937 random(data_size);
-        const auto map = make(data_size, 8, filling + 400);
+        const auto map = make_lpm_trie(data_size, 8, filling + 400);
         Model model;
-        const auto put = [&](const Bytes& key, u64 value) {
-            const int rc = map->ops().update(*map, key.data(), &value, BPF_ANY);
-            if (rc == 0)
-                model.put(key, value);
-            else
-                ASSERT_EQ(rc, -ENOSPC);
-        };
         while (model.size() < filling) {
             Bytes key(4 + data_size);
             const u32 length = 12 + random() % (data_size * 8 - 11);
@@ -245,7 +228,7 @@ TEST(LpmTrie, ShortcutsFollowEveryChange) {
           Row{20, 2, {54, 60, 160}}, Row{256, 1, {48, 600, 2048}}}) {
         const u32 most = row.data_size * 8;
         std::mt19937 random(row.data_size + row.shared);
-        const auto map = make(row.data_size, 8, 3000);
+        const auto map = make_lpm_trie(row.data_size, 8, 3000);
         const Bytes shared(row.shared, 0xa5);
         Model model;
         const AheadOps& ahead = *map->ops().ahead;
@@ -254,13 +237,7 @@ TEST(LpmTrie, ShortcutsFollowEveryChange) {
             KeyWords words{};
             if (asked.size() <= kKeyWordsBytes) std::memcpy(words.word.data(), asked.data(), asked.size());
             ahead.note(*map, asked.data(), words, &notes[std::size_t{i} * kNoteWords]);
-            const auto* found = static_cast<u64*>(map->ops().lookup(*map, asked.data()));
-            const u64* expected = model.find(asked);
-            ASSERT_EQ(found != nullptr, expected != nullptr);
-            if (found != nullptr) {
-                ASSERT_EQ(*found, *expected);
-            }
-            EXPECT_EQ(ahead.peek(*map, asked.data()), found);
+            EXPECT_EQ(ahead.peek(*map, asked.data()), find_same(*map, model, asked));
         };
         u32 step = 0;
         for (const u32 usual : row.lengths) { // each time half of the prefixes are of another length
@@ -272,16 +249,10 @@ TEST(LpmTrie, ShortcutsFollowEveryChange) {
                 else if (random() % 16 == 0)
                     length = static_cast<u32>(random()) % std::min(most, 70U);
                 Bytes key = key_under(shared, row.data_size, length, random, random() % 64 == 0);
-                const u64 value = step;
-                if (random() % 4 != 0) {
-                    const int rc = map->ops().update(*map, key.data(), &value, BPF_ANY);
-                    if (rc == 0)
-                        model.put(key, value);
-                    else
-                        ASSERT_EQ(rc, -ENOSPC);
-                } else {
-                    ASSERT_EQ(map->ops().erase(*map, key.data()), model.erase(key) ? 0 : -ENOENT);
-                }
+                if (random() % 4 != 0)
+                    put(*map, model, key, step);
+                else
+                    erase(*map, model, key);
                 if (turn % (row.data_size > 20 ? 128 : 4) != 0) continue; // the model takes long
                 const u32 asks = turn % 32 == 0 ? 64 : 4;
                 for (u32 i = 0; i < asks; ++i) {
@@ -293,16 +264,12 @@ TEST(LpmTrie, ShortcutsFollowEveryChange) {
                         asked[4 + bit / 8] ^= static_cast<u8>(0x80 >> bit % 8);
                     }
                     ask(asked, i);
-                    if (HasFatalFailure()) return;
+                    if (HasFailure()) return;
                 }
                 ahead.fetch(*map, notes.data(), asks);
             }
             // Every second one goes.
-            std::vector<Bytes> keys;
-            Bytes key(4 + row.data_size);
-            for (int rc = map->ops().next_key(*map, nullptr, key.data()); rc == 0;
-                 rc = map->ops().next_key(*map, keys.back().data(), key.data()))
-                keys.push_back(key);
+            const std::vector<Bytes> keys = all_keys(*map);
             ASSERT_EQ(keys.size(), model.size());
             for (const Bytes& each : keys) {
                 if (random() % 2 == 0) continue;
@@ -313,7 +280,7 @@ TEST(LpmTrie, ShortcutsFollowEveryChange) {
             for (const Bytes& each : keys) {
                 if (random() % (row.data_size > 20 ? 64 : 8) != 0) continue;
                 ask(each, 0);
-                if (HasFatalFailure()) return;
+                if (HasFailure()) return;
             }
         }
     }
@@ -324,7 +291,7 @@ TEST(LpmTrie, AnyKeyMayBeFetchedAhead) {
     for (const u32 data_size : {1U, 2U, 3U, 4U, 5U, 8U, 16U, 20U, 40U})
         for (const u32 entries : {0U, 40U, 2000U}) {
             std::mt19937 random(data_size);
-            const auto map = make(data_size, 8, 2000);
+            const auto map = make_lpm_trie(data_size, 8, 2000);
             for (u32 i = 0; i < entries; ++i) {
                 Bytes key = random_key(random, data_size);
                 const u64 value = i;
@@ -339,7 +306,7 @@ TEST(LpmTrie, AnyKeyMayBeFetchedAhead) {
 }
 
 TEST(LpmTrie, KeysComeTheMoreSpecificFirst) {
-    const auto map = make(4, 8, 10);
+    const auto map = make_lpm_trie(4, 8, 10);
     for (const V4& key : {v4(24, 0xc0a80000), v4(16, 0xc0a80000), v4(24, 0xc0a88000), v4(23, 0xc0a80000),
                           v4(0, 0), v4(24, 0xc0a80100)})
         ASSERT_EQ(put(*map, key, 1), 0);
@@ -358,34 +325,9 @@ TEST(LpmTrie, KeysComeTheMoreSpecificFirst) {
     }
 }
 
-/// The test's thread as a reader of the Reclaimer, as a worker is.
-class Reader {
-public:
-    Reader() : slot_(Reclaimer::instance().online()) {}
-    ~Reader() { Reclaimer::instance().offline(slot_); }
-    void quiescent() { Reclaimer::instance().quiescent(slot_); }
-
-private:
-    int slot_;
-};
-
-TEST(LpmTrie, AReaderKeepsTheValueItFoundUntilItIsQuiescent) {
-    Reader reader;
-    const auto map = make(4, 8, 100);
-    ASSERT_EQ(put(*map, v4(16, 0x0a0a0000), 10), 0);
-    const u64* before = find(*map, v4(32, 0x0a0a0000));
-    ASSERT_EQ(put(*map, v4(16, 0x0a0a0000), 11), 0);
-    const u64* after = find(*map, v4(32, 0x0a0a0000));
-    EXPECT_NE(before, after);
-    ASSERT_EQ(erase(*map, v4(16, 0x0a0a0000)), 0);
-    for (u32 i = 0; i < 90; ++i) ASSERT_EQ(put(*map, v4(32, i * 977), i), 0);
-    EXPECT_EQ(*before, 10U);
-    EXPECT_EQ(*after, 11U);
-}
-
 // Memory of what is replaced is used again: churn does not make the map grow.
 TEST(LpmTrie, ChurnDoesNotGrowTheMap) {
-    const auto map = make(4, 8, 20'000);
+    const auto map = make_lpm_trie(4, 8, 20'000);
     std::mt19937 random(5);
     std::vector<V4> keys;
     for (u32 i = 0; i < 3000; ++i) keys.push_back(v4(16 + random() % 17, random()));
@@ -403,7 +345,7 @@ TEST(LpmTrie, ChurnDoesNotGrowTheMap) {
 }
 
 TEST(LpmTrie, TableOfRoutesIsCompact) {
-    const auto map = make(4, 8, 200'000);
+    const auto map = make_lpm_trie(4, 8, 200'000);
     std::mt19937 random(9);
     u32 entries = 0;
     for (u32 i = 0; i < 100'000; ++i) {
@@ -421,156 +363,12 @@ TEST(LpmTrie, TableOfRoutesIsCompact) {
 TEST(LpmTrie, AnyNumberOfEntriesMayBeAskedFor) {
     for (const u32 data_size : {4U, 256U})
         for (const u32 max_entries : {1U << 24, 1U << 31, ~0U}) {
-            const auto map = make(data_size, 8, max_entries);
+            const auto map = make_lpm_trie(data_size, 8, max_entries);
             ASSERT_NE(map, nullptr);
             const Bytes key(4 + data_size);
             const u64 value = 1;
             EXPECT_EQ(map->ops().update(*map, key.data(), &value, 0), 0);
         }
-}
-
-struct Checked {
-    u64 address;
-    u64 proof;
-};
-u64 proof(u64 address) { return address * 0x9e3779b97f4a7c15ULL + 1; }
-
-// Prefixes that stay are matched by every lookup, whatever comes and goes above, below and beside them, and
-// what is found is whole.
-void look_up_while_others_update(u32 filling, u32 rounds) {
-    const auto map = make(4, sizeof(Checked), 4000 + filling);
-    const auto store = [&](u32 length, u32 address) {
-        const V4 key = v4(length, address);
-        const Checked value{address, proof(address)};
-        return map->ops().update(*map, &key, &value, BPF_ANY);
-    };
-    for (u32 i = 0; i < 64; ++i) ASSERT_EQ(store(20, i << 26 | 0x5000), 0);
-    for (u32 i = 0; i < filling; ++i) ASSERT_EQ(store(30, i << 16 | 0x8000), 0);
-    std::atomic<bool> stop{false};
-    std::atomic<u64> hits{0};
-    const auto look = [&](u32 seed) {
-        Reader reader;
-        std::mt19937 random(seed);
-        while (!stop.load(std::memory_order_relaxed)) {
-            for (u32 packet = 0; packet < 32; ++packet) {
-                const u32 low = random() % 0x1000;
-                const V4 key = v4(32, (random() % 64) << 26 | 0x5000 | low);
-                const auto* value = static_cast<const Checked*>(map->ops().lookup(*map, &key));
-                if (value == nullptr) {
-                    ADD_FAILURE() << "a prefix that stays was not matched";
-                    stop = true;
-                    break;
-                }
-                EXPECT_EQ(value->proof, proof(value->address));
-            }
-            hits.fetch_add(32, std::memory_order_relaxed);
-            reader.quiescent();
-        }
-    };
-    std::vector<std::thread> threads;
-    for (u32 i = 0; i < 2; ++i) threads.emplace_back(look, i + 1);
-    const auto change = [&](u32 seed) {
-        std::mt19937 random(seed);
-        for (u32 i = 0; i < rounds && !stop; ++i) {
-            const u32 length = random() % 33;
-            const u32 address = (random() % 64) << 26 | 0x5000 | (random() % 16 << random() % 9);
-            if (random() % 2 == 0)
-                EXPECT_EQ(store(length, address), 0);
-            else if (length != 20) {
-                const V4 key = v4(length, address);
-                const int rc = map->ops().erase(*map, &key);
-                EXPECT_TRUE(rc == 0 || rc == -ENOENT);
-            }
-            if (i % 64 == 0) std::this_thread::yield();
-        }
-    };
-    std::thread second(change, 21);
-    change(20);
-    second.join();
-    while (hits.load() < 1000 && !stop) std::this_thread::yield();
-    stop = true;
-    for (std::thread& thread : threads) thread.join();
-    EXPECT_GT(hits.load(), 0U);
-}
-TEST(LpmTrie, LookupsWhileOthersUpdate) { look_up_while_others_update(0, 3'000); }
-TEST(LpmTrie, LookupsInALargeTableWhileOthersUpdate) { look_up_while_others_update(9000, 600); }
-
-// The same for long keys, while shortcuts fill up, are made anew and change their bits: a filling of one
-// length goes and one of another length comes, again and again.
-TEST(LpmTrie, LookupsBehindShortcutsWhileOthersUpdate) {
-    constexpr u32 kData = 16;
-    constexpr u32 kFilling = 700;
-    const auto map = make(kData, sizeof(Checked), 4 * kFilling);
-    struct Key {
-        u32 length;
-        u8 data[kData];
-    };
-    const auto key_of = [](u32 length, u64 high) {
-        Key key{.length = length, .data = {}};
-        for (u32 i = 0; i < 8; ++i) key.data[i] = static_cast<u8>(high >> (56 - i * 8));
-        return key;
-    };
-    const auto store = [&](const Key& key, u64 mark) {
-        const Checked value{mark, proof(mark)};
-        return map->ops().update(*map, &key, &value, BPF_ANY);
-    };
-    // /32 that stay, and below each of them what changes.
-    const auto place = [](u32 i) { return (u64{i} * 0x9e3779b1 & 0xffffffff) << 32; };
-    for (u32 i = 0; i < 64; ++i) ASSERT_EQ(store(key_of(32, place(i)), i), 0);
-    std::atomic<bool> stop{false};
-    std::atomic<u64> hits{0};
-    const auto look = [&](u32 seed) {
-        Reader reader;
-        std::mt19937 random(seed);
-        std::array<u64, 32 * kNoteWords> notes;
-        while (!stop.load(std::memory_order_relaxed)) {
-            for (u32 packet = 0; packet < 32; ++packet) {
-                const Key key = key_of(128, place(random() % 64) | (random() % 1024) << 20 | random() % 4);
-                KeyWords words{};
-                std::memcpy(words.word.data(), &key, sizeof key);
-                map->ops().ahead->note(*map, &key, words, &notes[std::size_t{packet} * kNoteWords]);
-                const auto* value = static_cast<const Checked*>(map->ops().lookup(*map, &key));
-                if (value == nullptr) {
-                    ADD_FAILURE() << "a prefix that stays was not matched";
-                    stop = true;
-                    break;
-                }
-                EXPECT_EQ(value->proof, proof(value->address));
-            }
-            map->ops().ahead->fetch(*map, notes.data(), 32);
-            hits.fetch_add(32, std::memory_order_relaxed);
-            reader.quiescent();
-        }
-    };
-    std::vector<std::thread> threads;
-    for (u32 i = 0; i < 2; ++i) threads.emplace_back(look, i + 1);
-    std::mt19937 random(9);
-    for (const u32 length : {42U, 60U, 44U, 54U}) {
-        const auto each = [&](const auto& change) {
-            for (u32 i = 0; i < kFilling && !stop; ++i) {
-                const u64 high = place(i % 64) | u64{i} << 20;
-                change(key_of(length, high & ~(~u64{0} >> length)), i);
-                if (i % 32 == 0) std::this_thread::yield();
-            }
-        };
-        each([&](const Key& key, u64 mark) { EXPECT_EQ(store(key, mark), 0); });
-        for (u32 i = 0; i < 50; ++i) {
-            const u32 other = random() % 3 == 0 ? random() % 32 : 33 + random() % 32;
-            const Key key = key_of(other, place(random() % 64) | (random() % 1024) << 20);
-            EXPECT_EQ(store(key, i), 0);
-            if (other != 32 && random() % 2 == 0) {
-                EXPECT_EQ(map->ops().erase(*map, &key), 0);
-            }
-        }
-        each([&](const Key& key, u64) {
-            const int rc = map->ops().erase(*map, &key);
-            EXPECT_TRUE(rc == 0 || rc == -ENOENT);
-        });
-    }
-    while (hits.load() < 1000 && !stop) std::this_thread::yield();
-    stop = true;
-    for (std::thread& thread : threads) thread.join();
-    EXPECT_GT(hits.load(), 0U);
 }
 
 } // namespace
