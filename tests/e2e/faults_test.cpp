@@ -14,6 +14,7 @@
 
 #include "bpf/base/unique_fd.h"
 #include "bpf/remote/protocol.h"
+#include "tests/support/eventually.h"
 
 namespace xdplane {
 namespace {
@@ -63,9 +64,7 @@ protected:
     /// Waits for it, at most a minute.
     template<class Condition>
     static void wait_for(const char* what, Condition&& condition) {
-        const auto deadline = std::chrono::steady_clock::now() + 60s;
-        while (!condition())
-            if (std::chrono::steady_clock::now() > deadline) FAIL() << "not in time: " << what;
+        EXPECT_TRUE(eventually(condition)) << "not in time: " << what;
     }
     void write(const std::string& name, const std::string& text) const {
         std::ofstream(scratch_.file(name)) << text;
@@ -147,7 +146,7 @@ TEST_F(Faults, AStageThatIsMissing) {
         wait_for("packets in the first stage", [&] { return entered(0) > first; });
         return entered(1) == before;
     });
-    EXPECT_EQ(entered(1), entered(2));
+    wait_for("what entered the stage to leave it", [&] { return entered(2) == entered(1); });
 
     tool({"map", "update", "name", "stages", "key", "1", "0", "0", "0", "value", "id", acl});
     const u64 before = entered(2);
