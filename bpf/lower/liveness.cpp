@@ -9,26 +9,12 @@
 namespace xdplane {
 namespace {
 
-constexpr RegisterSet registers(u8 first, u8 last) {
-    return static_cast<RegisterSet>((2U << last) - (1U << first));
-}
-constexpr RegisterSet kArguments = registers(R1, R5);
-constexpr RegisterSet kClobbered = registers(R0, R5);
-
-RegisterUse use_of_atomic(const LoweredInsn& insn, const OpcodeInfo& row) {
-    const RegisterSet dst = register_bit(insn.dst);
-    const RegisterSet src = register_bit(insn.src);
-    const RegisterSet r0 = register_bit(R0);
-    if (row.code == Code::cmpxchg) return {static_cast<RegisterSet>(dst | src | r0), r0};
-    return {static_cast<RegisterSet>(dst | src), row.operand == Operand::fetch ? src : RegisterSet{0}};
-}
-
 /// Operations that only lowering makes.
 RegisterUse use_of_lowered(const LoweredInsn& insn) {
     switch (insn.op) {
     case Op::ctx_length: return {register_bit(insn.src), register_bit(insn.dst)};
     case Op::nop: return {};
-    case Op::map_lookup: return {register_bit(R2), kClobbered};
+    case Op::map_lookup: return {register_bit(R2), kCallerSaved};
     // Where array and index are known nobody reads them from r2 and r3. r0 survives a tail call that fails.
     case Op::tail_call: {
         RegisterSet reads = register_bit(R1);
@@ -36,7 +22,7 @@ RegisterUse use_of_lowered(const LoweredInsn& insn) {
         if (insn.imm < 0) reads |= register_bit(R3);
         return {reads, kArguments};
     }
-    default: return {kArguments, kClobbered};
+    default: return {kArguments, kCallerSaved};
     }
 }
 
@@ -61,33 +47,9 @@ bool only_writes_register(const LoweredInsn& insn) {
 
 RegisterUse register_use(const LoweredInsn& insn) {
     const OpcodeInfo& row = info(insn.op);
-    const RegisterSet dst = register_bit(insn.dst);
-    const RegisterSet src = row.operand == Operand::reg ? register_bit(insn.src) : RegisterSet{0};
-    const RegisterSet both = dst | src;
-    switch (row.kind) {
-    case OpKind::alu: {
-        const bool moves = row.code == Code::mov || row.code == Code::movsx8 || row.code == Code::movsx16 ||
-                           row.code == Code::movsx32;
-        return {moves ? src : both, dst};
-    }
-    case OpKind::endian: return {dst, dst};
-    case OpKind::ldx:
-    case OpKind::load_acquire: return {register_bit(insn.src), dst};
-    case OpKind::st: return {dst, 0};
-    case OpKind::stx:
-    case OpKind::store_release: return {static_cast<RegisterSet>(dst | register_bit(insn.src)), 0};
-    case OpKind::atomic: return use_of_atomic(insn, row);
-    case OpKind::jump: return {both, 0};
-    case OpKind::may_goto: return {register_bit(R10), 0};
-    case OpKind::ja: return {};
-    case OpKind::exit: return {register_bit(R0), 0};
-    case OpKind::ld_imm64: return {0, dst};
-    case OpKind::ld_abs:
-    case OpKind::ld_ind: return {static_cast<RegisterSet>(src | register_bit(R6)), kClobbered};
-    case OpKind::call:
-    case OpKind::lowered: break;
-    }
-    return use_of_lowered(insn);
+    if (row.kind == OpKind::lowered || row.kind == OpKind::call) return use_of_lowered(insn);
+    if (row.kind == OpKind::may_goto) return {register_bit(R10), 0};
+    return register_use(row, insn.dst, insn.src);
 }
 
 std::vector<RegisterUse> register_uses(const LoweredProgram& program) {

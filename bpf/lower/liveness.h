@@ -3,23 +3,14 @@
 #pragma once
 #include <vector>
 
+#include "bpf/isa/register_use.h"
 #include "bpf/lower/lowered.h"
 
 /// Which BPF registers lowered insns read and write, and which of them somebody still reads.
 namespace xdplane {
 
-/// A bit for each BPF register.
-using RegisterSet = u16;
-
-[[nodiscard]] constexpr RegisterSet register_bit(u8 reg) { return static_cast<RegisterSet>(1U << reg); }
-
-/// What an insn does to registers. Calls of functions are said to read all of r1-r5. `writes` are those that
-/// hold something else behind it on every path.
-struct RegisterUse {
-    RegisterSet reads = 0;
-    RegisterSet writes = 0;
-};
-/// Of one insn, apart from what the key of a lookup is made of.
+/// What an insn does to registers, apart from what the key of a lookup is made of. Calls are said to read all
+/// of r1-r5.
 [[nodiscard]] RegisterUse register_use(const LoweredInsn& insn);
 /// Of each insn. An engine that does without something may change it.
 [[nodiscard]] std::vector<RegisterUse> register_uses(const LoweredProgram& program);

@@ -5,19 +5,12 @@
 #include <fmt/format.h>
 #include <optional>
 
+#include "bpf/isa/register_use.h"
 #include "bpf/verifier/simulation.h"
 
 /// Precision: a checkpoint's number matters to a comparison only if its bounds, or bounds computed from it,
 /// decided something on a path from there. Found by walking back from the decision.
 namespace xdplane {
-namespace {
-
-constexpr u16 kArguments = 0x3e;   // r1-r5
-constexpr u16 kCallerSaved = 0x3f; // r0-r5
-constexpr u16 bit(unsigned reg) { return static_cast<u16>(1U << reg); }
-
-} // namespace
-
 /// Linked numbers learnt from each other at this jump.
 void Wanted::join_links(const Step& step, const std::vector<Link>& links) {
     bool one = false;
@@ -32,7 +25,7 @@ void Wanted::join_links(const Step& step, const std::vector<Link>& links) {
         if (link.is_slot)
             slots[link.frame] |= u64{1} << link.index;
         else
-            regs[link.frame] |= bit(link.index);
+            regs[link.frame] |= register_bit(link.index);
     }
 }
 
@@ -41,8 +34,8 @@ void Wanted::step_back(const Step& step, const std::vector<Link>& links, const O
     join_links(step, links);
     const u32 f = step.frame;
     u16& here = regs[f];
-    const u16 dst = bit(insn.dst);
-    const u16 src = bit(insn.src);
+    const u16 dst = register_bit(insn.dst);
+    const u16 src = register_bit(insn.src);
     switch (row.kind) {
     case OpKind::alu: {
         if ((here & dst) == 0) break;
@@ -70,7 +63,7 @@ void Wanted::step_back(const Step& step, const std::vector<Link>& links, const O
         break;
     case OpKind::atomic: {
         if (row.operand != Operand::fetch) break;
-        const u16 fetched = row.code == Code::cmpxchg ? bit(R0) : src;
+        const u16 fetched = row.code == Code::cmpxchg ? register_bit(R0) : src;
         if ((here & fetched) == 0) break;
         here &= static_cast<u16>(~fetched);
         if (step.slot != Step::kNoSlot) slots[step.slot_frame] |= u64{1} << step.slot;
@@ -105,7 +98,7 @@ void Wanted::step_back(const Step& step, const std::vector<Link>& links, const O
         slots[f] = 0;
         here = 0;
         if (step.callback) break; // back to the call, where nothing has changed
-        here = regs[f - 1] & bit(R0);
+        here = regs[f - 1] & register_bit(R0);
         regs[f - 1] &= static_cast<u16>(~kCallerSaved);
         break;
     case OpKind::ld_abs:
@@ -120,7 +113,7 @@ void Wanted::step_back(const Step& step, const std::vector<Link>& links, const O
     case OpKind::ja:
     case OpKind::lowered: break;
     }
-    regs[f] &= static_cast<u16>(~bit(R10));
+    regs[f] &= static_cast<u16>(~register_bit(R10));
     join_links(step, links);
 }
 
@@ -134,7 +127,8 @@ bool Wanted::mark(State& checkpoint) {
         }
         Frame& frame = checkpoint.frames[f];
         for (u32 r = 0; r < kRegisters; ++r)
-            if ((regs[f] >> r & 1) != 0 && !frame.regs[r].is_scalar()) regs[f] &= static_cast<u16>(~bit(r));
+            if ((regs[f] >> r & 1) != 0 && !frame.regs[r].is_scalar())
+                regs[f] &= static_cast<u16>(~register_bit(r));
         regs[f] &= static_cast<u16>(~frame.regs_precise);
         frame.regs_precise |= regs[f];
         for (u64 left = slots[f]; left != 0; left &= left - 1) {
@@ -224,7 +218,7 @@ void Verifier::mark_precise(u32 index) {
     if (!privileged() || !reg(index).is_scalar()) return;
     end_log_line();
     Wanted wanted;
-    wanted.regs[cur_->frame_index()] = bit(index);
+    wanted.regs[cur_->frame_index()] = register_bit(index);
     (void)backtrack(*cur_, wanted, true);
 }
 

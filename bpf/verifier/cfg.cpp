@@ -6,11 +6,10 @@
 #include <array>
 #include <cerrno>
 
+#include "bpf/isa/register_use.h"
+
 namespace xdplane {
 namespace {
-
-constexpr u16 bit(unsigned reg) { return static_cast<u16>(1U << reg); }
-constexpr u16 kCallerSaved = 0x3f; // r0-r5
 
 bool writes_dst(const OpcodeInfo& row) {
     return row.kind == OpKind::alu || row.kind == OpKind::endian || row.kind == OpKind::ldx ||
@@ -306,10 +305,10 @@ private:
                     after = flow_.live_registers[i + (kind == OpKind::ld_imm64 ? 2 : 1)];
                 if (kind == OpKind::jump || kind == OpKind::ja || kind == OpKind::may_goto)
                     after |= flow_.live_registers[static_cast<u32>(flow_.targets[i])];
-                RegisterUse use = register_use(row(i), insns_[i]);
+                RegisterUse use = register_use(row(i), insns_[i].dst, insns_[i].src);
                 if (kind == OpKind::call)
                     use.reads = static_cast<u16>(((1U << flow_.traits[i].arguments) - 1) << 1);
-                const u16 before = static_cast<u16>((after & ~use.writes) | use.reads | bit(R10));
+                const u16 before = static_cast<u16>((after & ~use.writes) | use.reads | register_bit(R10));
                 changed |= before != flow_.live_registers[i];
                 flow_.live_registers[i] = before;
             }
@@ -333,42 +332,6 @@ u32 ControlFlow::function_of(u32 insn) const {
 
 Result<ControlFlow> analyse_control_flow(std::span<const Insn> insns, const ControlFlowRules& rules) {
     return Analysis(insns, rules).run();
-}
-
-RegisterUse register_use(const OpcodeInfo& row, const Insn& insn) {
-    const u16 dst = bit(insn.dst);
-    const u16 src = bit(insn.src);
-    switch (row.kind) {
-    case OpKind::alu: {
-        const bool replaces = row.code == Code::mov || row.code == Code::movsx8 ||
-                              row.code == Code::movsx16 || row.code == Code::movsx32;
-        u16 reads = replaces ? u16{0} : dst;
-        if (row.operand == Operand::reg) reads |= src;
-        return {reads, dst};
-    }
-    case OpKind::endian: return {dst, dst};
-    case OpKind::ldx:
-    case OpKind::load_acquire: return {src, dst};
-    case OpKind::st: return {dst, 0};
-    case OpKind::stx:
-    case OpKind::store_release: return {static_cast<u16>(dst | src), 0};
-    case OpKind::atomic: {
-        const bool compares = row.code == Code::cmpxchg;
-        const u16 reads = static_cast<u16>(dst | src | (compares ? bit(R0) : 0));
-        if (row.operand != Operand::fetch) return {reads, 0};
-        return {reads, compares ? bit(R0) : src};
-    }
-    case OpKind::jump: return {static_cast<u16>(dst | (row.operand == Operand::reg ? src : 0)), 0};
-    case OpKind::may_goto:
-    case OpKind::ja: return {};
-    case OpKind::call: return {static_cast<u16>(kCallerSaved & ~bit(R0)), kCallerSaved};
-    case OpKind::exit: return {bit(R0), 0};
-    case OpKind::ld_imm64: return {0, dst};
-    case OpKind::ld_abs: return {bit(R6), kCallerSaved};
-    case OpKind::ld_ind: return {static_cast<u16>(bit(R6) | src), kCallerSaved};
-    case OpKind::lowered: return {};
-    }
-    return {};
 }
 
 } // namespace xdplane

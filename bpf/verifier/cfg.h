@@ -61,11 +61,4 @@ struct ControlFlowRules {
 [[nodiscard]] Result<ControlFlow> analyse_control_flow(std::span<const Insn> insns,
                                                        const ControlFlowRules& rules);
 
-/// Registers that the insn reads and writes, as bits. Calls read r1-r5 and write r0-r5.
-struct RegisterUse {
-    u16 reads = 0;
-    u16 writes = 0;
-};
-[[nodiscard]] RegisterUse register_use(const OpcodeInfo& row, const Insn& insn);
-
 } // namespace xdplane
