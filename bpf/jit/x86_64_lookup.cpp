@@ -30,11 +30,12 @@ bool LookupEmitter::needs_no_stack(const Map& map, const LookupKey& key) {
     if (!map.ops().array_like || key.pieces.size() != 1) return false;
     const KeyPiece& piece = key.pieces[0];
     const bool loaded = piece.kind == KeyPiece::Kind::memory ||
-                        (piece.kind == KeyPiece::Kind::in_register && !survives(piece.reg));
+                        (piece.kind == KeyPiece::Kind::in_register && !is_readable(map, piece));
     return !loaded && piece.begin == 0 && piece.size == sizeof(u32);
 }
 
 LookupEmitter::Outcome LookupEmitter::emit(Map& map, const Label& miss) {
+    map_ = &map;
     if (!is_compiled(map)) return call(map);
     return (this->*std::ranges::find(kRows, map.spec().type, &Row::type)->code)(map, miss);
 }
@@ -56,6 +57,7 @@ LookupEmitter::Outcome LookupEmitter::emit_noted(Map& map, const x86::Mem& hash,
 
 void LookupEmitter::note(Map& map, const x86::Mem& notes, const x86::Mem& count, const x86::Mem& hash) {
     static_assert(kNoteWords == 3);
+    map_ = &map;
     const auto next_note = [&] {
         a_.mov(x86::ecx, count);
         a_.inc(count);

@@ -47,6 +47,10 @@ void combine_loads(Draft& draft);
 /// Masks and zero-extensions that change nothing, by what the verifier knows of the number, are nothing.
 void drop_idle(Draft& draft);
 
+/// The address of a map in r1 is nothing where a lookup that knows its map is all that follows: what r1 held
+/// before, often the key, stays there.
+void drop_map_addresses(Draft& draft);
+
 /// For each insn, and the end: an insn has it as its target, or a function begins there.
 [[nodiscard]] std::vector<bool> jump_targets(const Draft& draft);
 

@@ -16,6 +16,7 @@ namespace {
 constexpr Pass kPasses[] = {
     combine_loads,
     drop_idle,
+    drop_map_addresses,
     drop_jumps_to_next,
 };
 

@@ -7,6 +7,7 @@
 #include <cstring>
 #include <fmt/format.h>
 
+#include "bpf/isa/register_use.h"
 #include "bpf/run/packet.h"
 #include "bpf/verifier/simulation.h"
 
@@ -48,7 +49,10 @@ const std::vector<State>& RecordedStates::at(u32 insn, const Chain& chain) const
 
 AbstractionCheck::AbstractionCheck(const VerifiedProgram& verified, const LoweredProgram& lowered,
                                    const RecordedStates& states)
-    : verified_(verified), lowered_(lowered), states_(states) {
+    : verified_(verified),
+      lowered_(lowered),
+      states_(states),
+      lowered_live_(std::in_place, lowered, register_uses(lowered)) {
     const auto flow = analyse_control_flow(verified.insns(), {.loops = true, .traits = call_traits});
     if (flow)
         live_ = flow->live_registers;
@@ -88,7 +92,8 @@ std::string AbstractionCheck::describe_registers(const u64* registers) const {
 }
 
 void AbstractionCheck::check_result(u32 insn, const u64* registers) {
-    const u16 writes = register_use(info(verified_.facts()[insn].op), verified_.insns()[insn]).writes;
+    const Insn& code = verified_.insns()[insn];
+    const u16 writes = register_use(info(verified_.facts()[insn].op), code.dst, code.src).writes;
     if (writes == 0) return;
     const NumberBounds bounds = verified_.values().result(insn);
     bounds_checked_ += bounds != NumberBounds{};
@@ -101,7 +106,7 @@ void AbstractionCheck::check_result(u32 insn, const u64* registers) {
 void AbstractionCheck::check_values(u32 insn, const u64* registers) {
     const Insn& code = verified_.insns()[insn];
     const ValueFacts& values = verified_.values();
-    const u16 reads = register_use(info(verified_.facts()[insn].op), code).reads;
+    const u16 reads = register_use(info(verified_.facts()[insn].op), code.dst, code.src).reads;
     const auto wrong = [&](u32 reg, bool zero) {
         return zero && (reads >> reg & 1) != 0 && registers[reg] >> 32 != 0;
     };
@@ -126,11 +131,12 @@ void AbstractionCheck::before(u32 insn, const u64* registers) noexcept {
         RecordedStates::Chain chain{static_cast<i32>(frames_[run.root].function)};
         for (std::size_t i = run.root + 1; i < frames_.size(); ++i) chain.push_back(frames_[i - 1].last);
         const auto& states = states_.at(origin, chain);
+        const u16 live = live_[origin] & lowered_live_->before(insn);
         Bases fresh;
         why_ = "no state at all";
         const bool found = std::ranges::any_of(states, [&](const State& state) {
             fresh.clear();
-            return within(state, origin, fresh);
+            return within(state, live, fresh);
         });
         if (!found)
             fail_at(origin, fmt::format("not within any of {} states; the last: {};{}", states.size(), why_,
@@ -143,13 +149,13 @@ void AbstractionCheck::before(u32 insn, const u64* registers) noexcept {
     run.last = static_cast<i32>(origin);
 }
 
-bool AbstractionCheck::within(const State& state, u32 insn, Bases& fresh) {
+bool AbstractionCheck::within(const State& state, u16 live, Bases& fresh) {
     const Run& top = frames_.back();
     for (std::size_t f = 0; f < state.frames.size(); ++f) {
         const Run& run = frames_[top.root + f];
         const bool is_top = f + 1 == state.frames.size();
-        const u32 at = is_top ? insn : static_cast<u32>(state.frames[f + 1].call_site);
-        if (!frame_within(state.frames[f], run, live_[at], is_top, fresh)) {
+        const u16 there = is_top ? live : live_[static_cast<u32>(state.frames[f + 1].call_site)];
+        if (!frame_within(state.frames[f], run, there, is_top, fresh)) {
             why_ = fmt::format("frame {} {}", f, why_);
             return false;
         }

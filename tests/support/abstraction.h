@@ -2,10 +2,12 @@
 // Copyright (c) 2026, the xdplane authors
 #pragma once
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "bpf/interp/watcher.h"
+#include "bpf/lower/liveness.h"
 #include "bpf/verifier/cfg.h"
 #include "bpf/verifier/state.h"
 #include "bpf/verifier/verifier.h"
@@ -68,7 +70,7 @@ private:
 
     void check_values(u32 insn, const u64* registers);
     void check_result(u32 insn, const u64* registers);
-    [[nodiscard]] bool within(const State& state, u32 insn, Bases& fresh);
+    [[nodiscard]] bool within(const State& state, u16 live, Bases& fresh);
     [[nodiscard]] bool frame_within(const Frame& frame, const Run& run, u16 live, bool top, Bases& fresh);
     [[nodiscard]] bool register_within(const RegState& reg, u64 value, bool new_base, Bases& fresh);
     [[nodiscard]] bool pointer_within(const RegState& reg, u64 value, bool new_base, Bases& fresh);
@@ -81,8 +83,9 @@ private:
     const VerifiedProgram& verified_;
     const LoweredProgram& lowered_;
     const RecordedStates& states_;
-    std::vector<u16> live_;
-    std::vector<u32> functions_; ///< of lowered functions: index of the verified one
+    std::vector<u16> live_;                ///< by verified insn
+    std::optional<Liveness> lowered_live_; ///< registers that nobody reads may have been left out
+    std::vector<u32> functions_;           ///< of lowered functions: index of the verified one
     std::vector<Run> frames_;
     Bases bases_;
     const struct XdpBuff* packet_ = nullptr;

@@ -420,6 +420,9 @@ TEST(JitLookups, AConstantIndexNeedsNoTest) {
     EXPECT_EQ(lines_with(constant, "cmp ", false), 0U);
     EXPECT_EQ(lines_with(constant, "test ", false), 0U);
     EXPECT_EQ(lines_with(constant, "rbp - 0x10", false), 0U) << "nobody reads where it was stored";
+    // An array's index is taken from whatever register still has it.
+    for (const char* key : {"*(u32 *)(r10 -16) = r1", "*(u32 *)(r10 -16) = r3", "*(u32 *)(r10 -16) = r9"})
+        EXPECT_EQ(lines_with(lookup_code(BPF_MAP_TYPE_ARRAY, 4, key), "rbp - 0x10", false), 0U) << key;
     // Out of range: there is nothing to find.
     const auto outside = lookup_code(BPF_MAP_TYPE_ARRAY, 4, "*(u32 *)(r10 -16) = 4");
     EXPECT_EQ(lines_with(outside, "xor eax, eax", false), 1U);

@@ -329,6 +329,25 @@ TEST(LowerPasses, HalvesThatAreNotOneNumberStay) {
     }
 }
 
+TEST(LowerPasses, AddressesOfMapsThatLookupsKnowGo) {
+    const std::shared_ptr<Map> map = make_map(BPF_MAP_TYPE_ARRAY, 4);
+    UnverifiedProgram::Options options{.helper = helpers, .maps = {map}};
+    options.amend = [&](std::span<const Insn>, std::vector<InsnFacts>& facts, std::vector<FunctionFacts>&) {
+        for (InsnFacts& each : facts)
+            if (each.op == Op::call) each.map = map.get();
+    };
+    const auto lowered = [&](std::string_view text) { return listing(lower_text(text, options)); };
+    EXPECT_EQ(lowered("r1 = map[fd:0]\nr2 = r10\nr2 += -4\ncall #1\nexit"),
+              "r2 = r10; r2 += -4; r0 = lookup in m; exit");
+    // Somebody reads it, or may.
+    for (const char* text :
+         {"r1 = map[fd:0]\nr3 = r1\ncall #1\nexit", "r1 = map[fd:0]\n*(u64 *)(r10 -8) = r1\ncall #1\nexit",
+          "r1 = map[fd:0]\nif r2 == 0 goto out\ncall #1\nout:\nexit",
+          "r1 = map[fd:0]\nagain:\ncall #1\nif r0 != 0 goto again\nexit", "r1 = map[fd:0]\nexit",
+          "r6 = map[fd:0]\ncall #1\nexit", "r1 = map[fd:0]\ncall #7\nexit"})
+        EXPECT_NE(lowered(text).find(" = 0x"), std::string::npos) << text << "\n" << lowered(text);
+}
+
 // --- keys of lookups ---
 
 /// "begin+size what" for each piece of the key of the program's only lookup.
