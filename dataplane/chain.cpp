@@ -148,6 +148,7 @@ void Chain::count_by_ends(const std::array<u32, kBurst>& ends, const Verdicts& v
 Chain::Chain(std::vector<Stage> stages) : stages_(std::move(stages)) {
     writes_packet_ = std::any_of(stages_.begin(), stages_.end(),
                                  [](const Stage& stage) { return stage.program->parts().writes_packet; });
+    for (const Stage& stage : stages_) context_use_.add(stage.program->parts().context_use);
     stage_wise_ = stages_are_independent(stages_);
     stateless_ = std::all_of(stages_.begin(), stages_.end(), keeps_nothing);
 }
@@ -207,7 +208,7 @@ void Chain::judge_stage_wise(Burst& burst, Verdicts& verdicts, ChainStats& stats
                 ++begin;
                 continue;
             }
-            u32 end = begin + 1;
+            u32 end = s == 0 ? burst.count : begin + 1;
             while (end < burst.count && verdicts[end] == kPass) ++end;
             watch.start();
             entry.run_burst(&entry, &burst.packets[begin], end - begin, &t_run);

@@ -64,6 +64,8 @@ public:
     [[nodiscard]] const std::vector<Stage>& stages() const { return stages_; }
     /// True if some stage may change packet bytes or bounds.
     [[nodiscard]] bool writes_packet() const { return writes_packet_; }
+    /// What all stages together do with the fields of an XdpBuff.
+    [[nodiscard]] const ContextUse& context_use() const { return context_use_; }
     /// True if no stage keeps anything from one packet for another: it has no maps but those that programs
     /// only read. Then the order of packets means nothing, nor who judges them.
     [[nodiscard]] bool stateless() const { return stateless_; }
@@ -85,6 +87,7 @@ private:
     bool writes_packet_ = false;
     bool stage_wise_ = false;
     bool stateless_ = false;
+    ContextUse context_use_ = ContextUse::none();
 };
 
 } // namespace xdplane

@@ -44,7 +44,8 @@ void CaptureBytes::try_map(const MapPolicy& policy) {
     if (map == nullptr) return;
     const u64 first = std::min(size_, kStep);
     const auto begin = std::chrono::steady_clock::now();
-    if (map->populate(0, first) != 0) return;
+    map->bring(0, first);
+    if (map->cut()) return;
     const auto took =
         std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now() - begin);
     if (static_cast<u64>(took.count()) > (first / 4096 + 1) * policy.most_ns_per_page) return;
@@ -91,7 +92,8 @@ const u8* CaptureBytes::bring(std::size_t size) {
         const u64 step = std::min(size_ - end_, std::max(kStep, u64{size}));
         // Where pages are gone already, all that is shown is what was there; a failing disk is like a shorter
         // file.
-        if (step == 0 || map_->cut() || map_->populate(end_, step) != 0)
+        if (step != 0) map_->bring(end_, step);
+        if (step == 0 || map_->cut())
             eof_ = true;
         else
             end_ += step;

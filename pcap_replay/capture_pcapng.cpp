@@ -250,4 +250,22 @@ void CaptureReader::peek_pcapng_format() {
         if (interface.units_per_second > 1'000'000) format_.nanoseconds = true;
 }
 
+u32 CaptureReader::pcapng_burst(CapturedPacket* out, u32 most) {
+    if (!next_pcapng(*out)) return 0;
+    u32 count = 1;
+    // The others are those that are whole in the window already: nothing moves under the first.
+    const u8* at = bytes_.front();
+    std::size_t left = bytes_.left();
+    while (count < most) {
+        const std::size_t length = read_enhanced(at, left, out[count]);
+        if (length == 0) break;
+        at += length;
+        left -= length;
+        ++count;
+    }
+    bytes_.skip(bytes_.left() - left);
+    packets_ += count - 1; // next_pcapng() has counted one
+    return unless_cut(count);
+}
+
 } // namespace xdplane

@@ -35,12 +35,13 @@ public:
     /// False at the end, and at damage: then error() holds the reason. The packet is valid until the next
     /// call that reads.
     [[nodiscard]] bool next(CapturedPacket& packet) {
-        return format_.pcapng ? next_pcapng(packet) : next_pcap(packet);
+        return format_.pcapng ? next_pcapng(packet) : pcap_burst(&packet, 1) != 0;
     }
-    /// Gives up to `most` packets, all valid until the next call that reads, to `take(packet)`, which says
-    /// false for the last one that it wants. Returns how many it gave; 0 where next() would return false.
-    template<class Take>
-    u32 next_burst(u32 most, Take&& take);
+    /// Up to `most` packets go to `out`, all valid until the next call that reads. Returns how many; 0 where
+    /// next() would return false.
+    [[nodiscard]] u32 next_burst(CapturedPacket* out, u32 most) {
+        return format_.pcapng ? pcapng_burst(out, most) : pcap_burst(out, most);
+    }
     [[nodiscard]] const std::optional<Error>& error() const { return error_; }
 
     [[nodiscard]] const CaptureFormat& format() const { return format_; }
@@ -61,9 +62,6 @@ public:
     Result<> rewind();
 
 private:
-    /// Bytes ahead of the packet in hand.
-    static constexpr std::size_t kPrefetch = 4096;
-
     /// An interface description of pcapng.
     struct Interface {
         u32 link_type;
@@ -78,13 +76,11 @@ private:
     Result<> read_header();
     Result<> read_pcap_header(u32 magic);
     void describe_records(u32 record_header, u16 major, u16 minor, const u8* header);
-    bool next_pcap(CapturedPacket& packet);
     /// Reads on until a whole record is at the front; false, perhaps with an error, if there is none.
     bool bring_record();
-    template<class Take>
-    u32 pcap_burst(u32 most, Take&& take);
-    template<class Take>
-    u32 pcapng_burst(u32 most, Take&& take);
+    u32 pcap_burst(CapturedPacket* out, u32 most);
+    u32 walk_records(const PcapRecords& records, CapturedPacket* out, u32 most);
+    u32 pcapng_burst(CapturedPacket* out, u32 most);
     bool next_pcapng(CapturedPacket& packet);
     /// The pcapng block at the front, whole and checked; null at the end or at damage.
     const u8* next_block(u32& type, u32& length);
@@ -116,61 +112,5 @@ private:
     PcapRecords records_;
     std::vector<Interface> interfaces_; ///< pcapng: of the section
 };
-
-template<class Take>
-u32 CaptureReader::next_burst(u32 most, Take&& take) {
-    return format_.pcapng ? pcapng_burst(most, take) : pcap_burst(most, take);
-}
-
-template<class Take>
-u32 CaptureReader::pcap_burst(u32 most, Take&& take) {
-    u32 count = 0;
-    do {
-        // All of this in registers: `take` stores to memory of which the compiler knows nothing.
-        const PcapRecords records = records_;
-        const u8* at = bytes_.front();
-        std::size_t left = bytes_.left();
-        const bool mapped = bytes_.mapped();
-        for (bool more = true; more && count < most;) {
-            CapturedPacket packet;
-            __builtin_prefetch(at + 512);
-            const std::size_t length = records.read(at, left, packet);
-            if (length == 0) break;
-            // What lies in no cache is asked for line by line: where the next headers are is not known yet.
-            if (mapped)
-                for (std::size_t line = 0; line < length; line += 64)
-                    __builtin_prefetch(at + kPrefetch + line);
-            at += length;
-            left -= length;
-            ++count;
-            more = take(packet);
-        }
-        bytes_.skip(bytes_.left() - left);
-    } while (count == 0 && bring_record());
-    packets_ += count;
-    return unless_cut(count);
-}
-
-template<class Take>
-u32 CaptureReader::pcapng_burst(u32 most, Take&& take) {
-    CapturedPacket packet;
-    if (!next_pcapng(packet)) return 0;
-    u32 count = 1;
-    bool more = take(packet);
-    // The others are those that are whole in the window already: nothing moves under the first.
-    const u8* at = bytes_.front();
-    std::size_t left = bytes_.left();
-    while (more && count < most) {
-        const std::size_t length = read_enhanced(at, left, packet);
-        if (length == 0) break;
-        at += length;
-        left -= length;
-        ++count;
-        more = take(packet);
-    }
-    bytes_.skip(bytes_.left() - left);
-    packets_ += count - 1; // next_pcapng() has counted one
-    return unless_cut(count);
-}
 
 } // namespace xdplane

@@ -23,9 +23,9 @@ public:
     MappedFile& operator=(const MappedFile&) = delete;
 
     [[nodiscard]] const u8* data() const { return memory_.data(); }
-    /// Brings pages in, from the disk if need be. Returns an errno: EFAULT where the file has become shorter,
-    /// ENOSYS or EINVAL on kernels before 5.14.
-    [[nodiscard]] int populate(u64 offset, u64 size) const;
+    /// Brings pages in, from the disk if need be. Where the file has become shorter, or cannot be read,
+    /// cut().
+    void bring(u64 offset, u64 size) const;
     /// Gives up the page tables of what was read; the bytes stay readable.
     void release(u64 offset, u64 size) const;
     /// Somebody has read a page that is gone.

@@ -20,17 +20,10 @@ public:
 
     /// One burst; false when nothing was left.
     bool step() {
-        u32 count = 0; // the reader gives packets before it knows how many
-        XdpBuff* const packets = burst_->packets.data();
-        u32* const captured = captured_.data();
-        PacketPlacer& placer = placer_;
-        burst_->count = source_.next_burst(
-            kBurst, [&] [[gnu::always_inline]] (const CapturedPacket& packet, const Ordinal& ordinal) {
-                captured[count] = packet.captured;
-                placer.place(packet, ordinal, count, packets[count]);
-                ++count;
-            });
-        if (burst_->count == 0) return false;
+        const SourceBurst from = source_.next_burst(captured_.data(), kBurst);
+        if (from.count == 0) return false;
+        burst_->count = from.count;
+        placer_.place(captured_.data(), from, burst_->packets.data());
         chain_.judge(*burst_, verdicts_, stats_);
         if (!outputs_.idle()) write();
         return true;
@@ -48,7 +41,7 @@ private:
         for (u32 n = 0; n < count; ++n) {
             const u32 i = wanted[n];
             const XdpBuff& packet = burst_->packets[i];
-            JudgedPacket judged = judged_packet(packet, captured_[i], verdicts_[i]);
+            JudgedPacket judged = judged_packet(packet, captured_[i].captured, verdicts_[i]);
             if (outputs_.wants_lines()) judged.crc = crc32c(judged.data, judged.length);
             outputs_.write(packet.index, judged);
         }
@@ -62,7 +55,7 @@ private:
     PacketPlacer placer_;
     std::unique_ptr<Burst> burst_;
     Verdicts verdicts_{};
-    std::array<u32, kBurst> captured_{};
+    std::array<CapturedPacket, kBurst> captured_{};
 };
 
 } // namespace

@@ -8,11 +8,22 @@ namespace {
 /// Captured bytes that a frame of the usual size holds.
 constexpr u32 kFrameRoom = kFrameSize - kHeadroom - kFrameTail;
 
+/// All that is another field in each packet, or may be, is one that PacketPlacer::refill() fills in.
+bool leaves_alone(const ContextUse& use) {
+    return !use.changes && !use.may_read(offsetof(XdpBuff, data_meta)) &&
+           !use.may_read(offsetof(XdpBuff, frame_end));
+}
+
 } // namespace
 
-PacketPlacer::PacketPlacer(const Chain& chain) : writes_(chain.writes_packet()), big_frames_(kBurst) {
+PacketPlacer::PacketPlacer(const Chain& chain)
+    : writes_(chain.writes_packet()),
+      leaves_alone_(!writes_ && leaves_alone(chain.context_use())),
+      big_frames_(kBurst) {
     if (writes_) frames_ = std::make_unique<u8[]>(std::size_t{kBurst} * kFrameSize);
-    for (const Stage& stage : chain.stages()) has_filter_ |= stage.kind == StageKind::filter;
+    const auto is_filter = [](const Stage& stage) { return stage.kind == StageKind::filter; };
+    wants_protocol_ = std::ranges::any_of(chain.stages(), is_filter) &&
+                      chain.context_use().may_read(offsetof(XdpBuff, protocol));
 }
 
 void PacketPlacer::copy(const CapturedPacket& from, u32 slot, XdpBuff& packet) {

@@ -23,6 +23,15 @@ struct PcapRecords {
     bool plain = false;                ///< the file is of the kind that CaptureWriter writes
     Lengths lengths = Lengths::normal; ///< old versions of the format
 
+    /// The same of a file that is `plain`, in words that the compiler can make constants of.
+    [[nodiscard]] PcapRecords as_plain() const {
+        PcapRecords same = *this;
+        same.header = CapturedPacket::kRecordHeader;
+        same.swapped = false;
+        same.plain = true;
+        same.lengths = Lengths::normal;
+        return same;
+    }
     [[nodiscard]] u32 word(const u8* at) const {
         u32 value;
         std::memcpy(&value, at, sizeof value);

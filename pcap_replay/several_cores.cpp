@@ -78,22 +78,22 @@ void Crew::work(SlabWorker& worker, const RunSettings& settings) {
 
 /// Reads a slab, and says who judges which of its packets. `number` counts slabs.
 bool fill(Slab& slab, u64 number, Source& source, const Chain& chain, u32 workers) {
-    slab.count = 0;
     source.exchange(slab.window);
-    return source.next_burst(Slab::kItems, [&](const CapturedPacket& packet, const Ordinal& ordinal) {
+    slab.from = source.next_burst(slab.packets.data(), Slab::kItems);
+    for (u32 i = 0; i < slab.from.count; ++i) {
+        const CapturedPacket& packet = slab.packets[i];
         u64 share = number;
         if (!chain.stateless())
             share = packet.link_type == kLinkEthernet ? flow_hash(packet.data, packet.captured)
-                                                      : ordinal.index / kBurst;
-        slab.worker[slab.count] = static_cast<u16>(share % workers);
-        slab.ordinals[slab.count] = ordinal;
-        slab.packets[slab.count++] = packet;
-    }) != 0;
+                                                      : (slab.from.index + i) / kBurst;
+        slab.worker[i] = static_cast<u16>(share % workers);
+    }
+    return slab.from.count != 0;
 }
 
 void write(const Slab& slab, ReplayOutputs& outputs) {
     if (outputs.idle()) return;
-    for (u32 i = 0; i < slab.count; ++i) outputs.write(slab.ordinals[i].index, slab.judged[i]);
+    for (u32 i = 0; i < slab.from.count; ++i) outputs.write(slab.from.index + i, slab.judged[i]);
     outputs.settle();
 }
 

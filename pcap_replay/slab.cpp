@@ -35,9 +35,10 @@ void SlabWorker::judge(Slab& slab) {
 void SlabWorker::run(Slab& slab) {
     kept_.clear();
     slab.written[number_].clear();
-    for (u32 i = 0; i < slab.count; ++i) {
+    for (u32 i = 0; i < slab.from.count; ++i) {
         if (slab.worker[i] != number_) continue;
-        placer_.place(slab.packets[i], slab.ordinals[i], burst_->count, burst_->packets[burst_->count]);
+        placer_.place(slab.packets[i], slab.from.index + i, slab.from.ifindex, burst_->count,
+                      burst_->packets[burst_->count]);
         items_[burst_->count++] = i;
         if (burst_->count == kBurst) judge(slab);
     }

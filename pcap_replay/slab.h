@@ -18,9 +18,8 @@ namespace xdplane {
 struct Slab {
     static constexpr u32 kItems = 2048;
 
-    u32 count = 0;
+    SourceBurst from;
     std::vector<CapturedPacket> packets{kItems};
-    std::vector<Ordinal> ordinals{kItems};
     std::vector<u16> worker = std::vector<u16>(kItems); ///< whose packet it is
     std::vector<JudgedPacket> judged{kItems};           ///< where somebody asked for it
     /// The reader's last window, in which the slab before this one has its packets (see Source::exchange).

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <utility>
 
 #include "pcap_replay/link_type.h"
 
@@ -88,20 +89,43 @@ bool Source::next_input() {
     return true;
 }
 
-/// The chain cannot judge the packet that was read last.
-void Source::refuse(u32 link_type) {
+/// Makes what was read from an input the packets that are replayed. Returns how many can be.
+u32 Source::accept(CapturedPacket* packets, u32 count) {
+    u32 others = 0;
+    for (u32 i = 0; i < count; ++i) others |= packets[i].link_type ^ link_type_;
+    if (others != 0) [[unlikely]] {
+        const CapturedPacket* const first = std::find_if(
+            packets, packets + count, [&](const auto& packet) { return packet.link_type != link_type_; });
+        const auto accepted = static_cast<u32>(first - packets);
+        refuse(first->link_type, inputs_[input_].reader->packets() - count + accepted);
+        count = accepted;
+    }
+    for (u32 i = 0; measuring_ && i < count; ++i) {
+        earliest_ = std::min(earliest_, packets[i].timestamp_ns);
+        latest_ = std::max(latest_, packets[i].timestamp_ns);
+    }
+    for (u32 i = 0; shift_ != 0 && i < count; ++i) packets[i].timestamp_ns += shift_;
+    for (u32 i = 0; !as_written_ && i < count; ++i) packets[i].record = nullptr;
+    return count;
+}
+
+SourceBurst Source::next_burst(CapturedPacket* out, u32 most) {
+    while (ready()) {
+        const u32 count = accept(out, inputs_[input_].reader->next_burst(out, most));
+        if (count != 0) return {count, static_cast<u32>(input_ + 1), std::exchange(index_, index_ + count)};
+        if (damage_ || !go_on()) break;
+    }
+    return {};
+}
+
+/// The chain cannot judge this packet of the input.
+void Source::refuse(u32 link_type, u64 number) {
     const std::string& path = inputs_[input_].path;
-    const u64 number = inputs_[input_].reader->packets() - 1;
     damage_ =
         Error{EPROTONOSUPPORT,
               ethernet_only_ ? fmt::format("{}: packet {}: {}", path, number, xdp_refusal(link_type))
                              : fmt::format("{}: packet {}: link type {} is not that of the first packet",
                                            path, number, link_type_name(link_type))};
-}
-
-void Source::measure(u64 timestamp_ns) {
-    earliest_ = std::min(earliest_, timestamp_ns);
-    latest_ = std::max(latest_, timestamp_ns);
 }
 
 ReplayProgress Source::progress() const {

@@ -7,10 +7,11 @@
 /// Inside of replay: where the packets come from.
 namespace xdplane {
 
-/// What replay knows of a packet beyond its capture.
-struct Ordinal {
-    u64 index;   ///< counted over all inputs and rounds
-    u32 ifindex; ///< number of the input, from 1
+/// Neighbours of one input.
+struct SourceBurst {
+    u32 count = 0;   ///< 0: nothing is left, or something is wrong: see damage() and interrupted()
+    u32 ifindex = 0; ///< number of the input, from 1
+    u64 index = 0;   ///< of the first packet, counted over all inputs and rounds
 };
 
 /// The packets of all inputs, round after round. One thread.
@@ -24,42 +25,8 @@ public:
     void exchange(std::vector<u8>& buffer) {
         if (input_ < inputs_.size()) inputs_[input_].reader->exchange(buffer);
     }
-    /// Gives up to `most` packets to `take(const CapturedPacket&, Ordinal)`, in order; their bytes are valid
-    /// until the next call, or exchange(). 0: nothing is left, or something is wrong: see damage() and
-    /// interrupted().
-    template<class Take>
-    [[nodiscard]] u32 next_burst(u32 most, Take&& take) {
-        while (ready()) {
-            const u64 first = index_;
-            const u32 link_type = link_type_;
-            const u32 ifindex = static_cast<u32>(input_ + 1);
-            const u64 shift = shift_;
-            const bool as_written = as_written_;
-            const bool measuring = measuring_;
-            u64 index = first;
-            std::optional<u32> refused;
-            // One function with the loop of the reader, so that a packet never lies in memory in between.
-            const u32 given =
-                inputs_[input_].reader->next_burst(most, [&] [[gnu::always_inline]] (CapturedPacket packet) {
-                    if (packet.link_type != link_type) [[unlikely]] {
-                        refused = packet.link_type;
-                        return false;
-                    }
-                    if (measuring) measure(packet.timestamp_ns);
-                    packet.timestamp_ns += shift;
-                    if (!as_written) packet.record = nullptr;
-                    take(packet, Ordinal{index, ifindex});
-                    ++index;
-                    return true;
-                });
-            if (given == 0) index = first; // what it gave was no packet after all
-            index_ = index;
-            if (refused) refuse(*refused);
-            if (index != first) return static_cast<u32>(index - first);
-            if (damage_ || !go_on()) return 0;
-        }
-        return 0;
-    }
+    /// Up to `most` packets go to `out`, in order; their bytes are valid until the next call, or exchange().
+    [[nodiscard]] SourceBurst next_burst(CapturedPacket* out, u32 most);
 
     [[nodiscard]] const std::optional<Error>& damage() const { return damage_; }
     [[nodiscard]] bool interrupted() const { return interrupted_; }
@@ -72,8 +39,8 @@ private:
     bool go_on();
     bool next_input();
     void begin_input();
-    void refuse(u32 link_type);
-    void measure(u64 timestamp_ns);
+    [[nodiscard]] u32 accept(CapturedPacket* packets, u32 count);
+    void refuse(u32 link_type, u64 number);
 
     std::vector<ReplayInput>& inputs_;
     const ReplayOptions& options_;

@@ -51,6 +51,10 @@ void drop_idle(Draft& draft);
 /// before, often the key, stays there.
 void drop_map_addresses(Draft& draft);
 
+/// What the program does with its context, as far as its own loads and stores tell: what is called may do
+/// anything.
+[[nodiscard]] ContextUse find_context_use(const Draft& draft);
+
 /// For each insn, and the end: an insn has it as its target, or a function begins there.
 [[nodiscard]] std::vector<bool> jump_targets(const Draft& draft);
 

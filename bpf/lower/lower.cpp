@@ -78,6 +78,7 @@ private:
         program.type_ = &draft.program.type();
         program.maps_ = draft.program.maps();
         program.writes_packet_ = draft.program.writes_packet();
+        program.context_use_ = find_context_use(draft);
         if (Result<> placed = place(draft, program); !placed) return fail(placed.error(), "lower");
         program.keys_ = find_lookup_keys(program, draft.program);
         return program;

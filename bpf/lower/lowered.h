@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "bpf/base/result.h"
+#include "bpf/run/context_use.h"
 #include "bpf/verifier/verifier.h"
 
 /// Lowering: from what was verified to what engines run. Context accesses become accesses of XdpBuff, map fds
@@ -130,6 +131,7 @@ public:
     [[nodiscard]] bool needs_context() const { return needs_context_; }
     [[nodiscard]] bool tail_calls() const { return tail_calls_; }
     [[nodiscard]] bool writes_packet() const { return writes_packet_; }
+    [[nodiscard]] const ContextUse& context_use() const { return context_use_; }
     /// The program that runs ahead of this one over a burst, or null: its results mean nothing, it changes
     /// nothing, and it is run with t_run.ahead set (maps/run_ahead.h).
     [[nodiscard]] const LoweredProgram* slice() const { return slice_.get(); }
@@ -159,6 +161,7 @@ private:
     bool needs_context_ = false;
     bool tail_calls_ = false;
     bool writes_packet_ = false;
+    ContextUse context_use_;
 };
 
 /// Any thread. Fails only for what no engine can do, with the reason.

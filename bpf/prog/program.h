@@ -11,6 +11,7 @@
 #include "bpf/maps/map.h"
 #include "bpf/prog/program_type.h"
 #include "bpf/prog/run_stats.h"
+#include "bpf/run/context_use.h"
 #include "bpf/run/entry.h"
 #include "bpf/run/run_context.h"
 
@@ -41,6 +42,7 @@ public:
         bool jit = false;
         bool gpl_compatible = false;
         bool writes_packet = true;
+        ContextUse context_use;
         u64 insns_processed = 0;
         u64 loaded_at_ns = 0; ///< CLOCK_BOOTTIME
         std::shared_ptr<const Btf> btf;

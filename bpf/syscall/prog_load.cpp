@@ -217,6 +217,7 @@ Result<std::shared_ptr<Program>> Load::run(VerifierLog& log) {
 
     auto lowered = lower(*verified);
     if (!lowered) return fail(lowered.error(), "lowering");
+    parts.context_use = lowered->context_use();
     const auto kept = std::make_shared<const LoweredProgram>(*lowered);
     parts.lowered_listing = [kept] { return kept->disassemble(); };
     if (parts.jit) {

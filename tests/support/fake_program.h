@@ -27,11 +27,12 @@ struct FakeExecutable final : Executable {
 };
 
 inline std::shared_ptr<const Program> fake_program(FakeBody body, std::vector<std::shared_ptr<Map>> maps = {},
-                                                   bool writes = false) {
+                                                   bool writes = false, ContextUse use = {}) {
     Program::Parts parts;
     parts.executable = std::make_unique<FakeExecutable>(body);
     parts.maps = std::move(maps);
     parts.writes_packet = writes;
+    parts.context_use = use;
     return std::make_shared<const Program>(std::move(parts));
 }
 

@@ -145,14 +145,11 @@ Contents read_in_bursts(const std::string& path, u32 most, bool keep, const MapP
     std::vector<u8> window;
     std::vector<CapturedPacket> burst;
     while (true) {
-        burst.clear();
-        const u32 count = (*reader)->next_burst(most, [&](const CapturedPacket& packet) {
-            burst.push_back(packet);
-            return burst.size() % 7 != 0; // who takes them may want no more
-        });
-        EXPECT_EQ(count, burst.size());
+        burst.resize(most);
+        const u32 count = (*reader)->next_burst(burst.data(), most);
         EXPECT_LE(count, most);
         if (count == 0) break;
+        burst.resize(std::min(count, most));
         (*reader)->exchange(window);
         for (const CapturedPacket& packet : burst) {
             if (packet.record != nullptr) {

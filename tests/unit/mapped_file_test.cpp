@@ -40,7 +40,8 @@ TEST_F(MappedFiles, HoldTheBytes) {
     const UniqueFd fd = open();
     const auto map = MappedFile::map(fd.get(), kSize);
     ASSERT_NE(map, nullptr);
-    EXPECT_EQ(map->populate(0, kSize), 0);
+    map->bring(0, kSize);
+    EXPECT_FALSE(map->cut());
     EXPECT_EQ(read_byte(map->data() + kSize - 1), 'x');
     map->release(0, kSize);
     EXPECT_EQ(read_byte(map->data()), 'x');
@@ -52,9 +53,9 @@ TEST_F(MappedFiles, ArePagesOfZerosWhereTheFileIsGone) {
     const auto map = MappedFile::map(fd.get(), kSize);
     const auto other = MappedFile::map(fd.get(), kSize);
     ASSERT_NE(map, nullptr);
-    ASSERT_EQ(map->populate(0, kSize), 0);
+    map->bring(0, kSize);
+    ASSERT_FALSE(map->cut());
     std::filesystem::resize_file(path_, 2 * kPage);
-    EXPECT_EQ(map->populate(4 * kPage, kPage), EFAULT);
     EXPECT_EQ(read_byte(map->data() + kPage), 'x');
     EXPECT_FALSE(map->cut());
     EXPECT_EQ(read_byte(map->data() + 3 * kPage + 7), 0);
@@ -62,6 +63,18 @@ TEST_F(MappedFiles, ArePagesOfZerosWhereTheFileIsGone) {
     EXPECT_EQ(read_byte(map->data() + kSize - 1), 0);
     EXPECT_EQ(read_byte(map->data() + kPage), 'x');
     EXPECT_FALSE(other->cut());
+}
+
+TEST_F(MappedFiles, SayThatPagesWereGoneWhenTheyWereBroughtIn) {
+    const UniqueFd fd = open();
+    const auto map = MappedFile::map(fd.get(), kSize);
+    ASSERT_NE(map, nullptr);
+    std::filesystem::resize_file(path_, 2 * kPage);
+    map->bring(0, 2 * kPage);
+    EXPECT_FALSE(map->cut());
+    map->bring(kPage, 2 * kPage);
+    EXPECT_TRUE(map->cut());
+    EXPECT_EQ(read_byte(map->data() + kPage), 'x');
 }
 
 TEST_F(MappedFiles, AreAtMostSixtyFour) {

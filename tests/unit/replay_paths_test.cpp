@@ -46,6 +46,7 @@ protected:
         u32 workers;
         bool writes; ///< the program says that it writes
         bool map;    ///< the chain has state
+        bool leaves; ///< it leaves the fields of packets alone
         u64 loops;
     };
 
@@ -83,11 +84,13 @@ protected:
     }
 
     void compare(const std::string& capture, const Way& way) {
-        SCOPED_TRACE(fmt::format("{} workers {} writes {} map {} loops {}", capture, way.workers, way.writes,
-                                 way.map, way.loops));
+        SCOPED_TRACE(fmt::format("{} workers {} writes {} map {} leaves {} loops {}", capture, way.workers,
+                                 way.writes, way.map, way.leaves, way.loops));
         std::vector<std::shared_ptr<Map>> maps;
         if (way.map) maps.push_back(fake_map());
-        auto chain = Chain::make({{"fake", fake_program(some_pass, maps, way.writes), StageKind::filter}});
+        const ContextUse use = way.leaves ? ContextUse::none() : ContextUse();
+        auto chain =
+            Chain::make({{"fake", fake_program(some_pass, maps, way.writes, use), StageKind::filter}});
         ASSERT_EQ(chain->stateless(), !way.map);
         ReplayOptions options;
         options.workers = way.workers;
@@ -109,7 +112,9 @@ protected:
             expect(capture, loops);
             for (u32 workers = 1; workers <= std::min(4U, num_possible_cpus()); ++workers)
                 for (const bool writes : {false, true})
-                    for (const bool map : {false, true}) compare(capture, {workers, writes, map, loops});
+                    for (const bool map : {false, true})
+                        for (const bool leaves : {false, true})
+                            compare(capture, {workers, writes, map, leaves, loops});
         }
     }
 

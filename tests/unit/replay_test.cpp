@@ -165,6 +165,52 @@ TEST_F(Replay, LaysPacketsOutAsPromised) {
     EXPECT_EQ(run(headroom_is_clean, {kCaptures / "demo.pcap"}, options, true)->verdicts[kAborted], 0U);
 }
 
+/// What programs may read of each packet, but for the frame around it.
+struct SeenFields {
+    u64 data;
+    u64 length;
+    u64 wire_len;
+    u64 ifindex;
+    u64 timestamp_ns;
+    u64 index;
+    u64 protocol;
+    u64 rest; ///< fields of socket buffers
+    friend bool operator==(const SeenFields&, const SeenFields&) = default;
+};
+std::vector<SeenFields> g_seen;
+u32 note_fields(XdpBuff* packet, RunContext*) {
+    const u64 first = packet->length() == 0 ? 0 : packet->data[0];
+    u64 rest = packet->rx_queue | packet->redirect_ifindex | packet->redirect_flags | packet->skb_ready |
+               packet->mark | packet->priority | packet->hash | packet->vlan_tci | packet->vlan_proto |
+               packet->vlan_present | packet->pkt_type;
+    for (const u32 word : packet->cb) rest |= word;
+    g_seen.push_back({first, packet->length(), packet->wire_len, packet->ingress_ifindex,
+                      packet->timestamp_ns, packet->index, packet->protocol, rest});
+    return 1;
+}
+
+// Programs that leave the fields alone are given only those that change from packet to packet.
+TEST_F(Replay, FieldsAreTheSameHoweverTheyAreFilledIn) {
+    std::vector<std::string> files;
+    for (const char* name : {"demo.pcap", "empty-packet.pcap", "jumbo.pcap", "demo.pcap", "demo.pcap"})
+        files.push_back(kCaptures / name);
+    ContextUse reads = ContextUse::none();
+    reads.read(offsetof(XdpBuff, protocol), sizeof(XdpBuff::protocol));
+    std::vector<std::vector<SeenFields>> seen;
+    for (const ContextUse& use : {ContextUse(), reads}) {
+        g_seen.clear();
+        auto chain = Chain::make({{"fake", fake_program(note_fields, {}, false, use), StageKind::filter}});
+        auto inputs = open_inputs(files);
+        ASSERT_TRUE(inputs) << inputs.error().message;
+        ASSERT_TRUE(replay(*chain, *inputs, {}));
+        seen.push_back(g_seen);
+    }
+    EXPECT_GT(seen[0].size(), 2 * kBurst);
+    EXPECT_EQ(seen[0], seen[1]);
+    EXPECT_TRUE(std::ranges::any_of(seen[0], [](const SeenFields& each) { return each.protocol != 0; }));
+    EXPECT_TRUE(std::ranges::all_of(seen[0], [](const SeenFields& each) { return each.rest == 0; }));
+}
+
 TEST_F(Replay, LoopsWithStampsThatGoOn) {
     ReplayOptions options;
     options.passed = out("pass");
