@@ -14,6 +14,7 @@
 
 #include "tests/e2e/packet_file.h"
 #include "tests/e2e/process.h"
+#include "tests/support/eventually.h"
 #include "tests/support/places.h"
 
 namespace xdplane {
@@ -63,12 +64,7 @@ protected:
                            nullptr, false);
     }
     [[nodiscard]] bool captures_become(u32 count) const {
-        for (const auto end = std::chrono::steady_clock::now() + 60s;
-             std::chrono::steady_clock::now() < end;) {
-            if (status()["captures"] == count) return true;
-            std::this_thread::sleep_for(5ms);
-        }
-        return false;
+        return eventually([&] { return status()["captures"] == count; });
     }
     /// Captures 300 packets. They must be the expected ones, each as often as any other.
     void expect(Strings words, const std::function<bool(u32)>& wanted, bool marked = false) {
@@ -182,14 +178,8 @@ TEST_F(Capture, AClientThatStandsStillHoldsUpNobody) {
     ASSERT_TRUE(client.says("capturing from", 60s));
     client.signal(SIGSTOP);
     const u64 before = status()["packets"].get<u64>();
-    const auto end = std::chrono::steady_clock::now() + 60s;
-    u64 now = before;
     // Far more than a ring of 4 MiB holds.
-    while (now < before + 200'000 && std::chrono::steady_clock::now() < end) {
-        now = status()["packets"].get<u64>();
-        std::this_thread::sleep_for(10ms);
-    }
-    EXPECT_GE(now, before + 200'000);
+    EXPECT_TRUE(eventually([&] { return status()["packets"].get<u64>() >= before + 200'000; }));
     client.signal(SIGCONT);
     client.signal(SIGINT);
     const Finished done = client.wait(60s);

@@ -15,6 +15,7 @@
 
 #include "tests/e2e/packet_file.h"
 #include "tests/e2e/process.h"
+#include "tests/support/eventually.h"
 #include "tests/support/places.h"
 
 namespace xdplane {
@@ -138,13 +139,12 @@ TEST_F(Ctl, EveryCommandHasTextAndJson) {
 }
 
 TEST_F(Ctl, WhatPacketsCostAddsUp) {
-    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(60);
     json stats;
-    do {
+    EXPECT_TRUE(eventually([&] {
         stats = result("stats");
-    } while (stats["chains"][0]["timed_packets"] == 0 && std::chrono::steady_clock::now() < deadline);
+        return stats["chains"][0]["timed_packets"] > 0;
+    }));
     const json& chain = stats["chains"][0];
-    EXPECT_GT(chain["timed_packets"], 0);
     EXPECT_GT(chain["ns_per_packet"], 0);
     EXPECT_GT(stats["tsc_hz"], 1e6);
     // Stopped, the books are exact.
@@ -355,12 +355,8 @@ TEST_F(Ctl, ManyClientsWaitTheirTurnOrAreToldOff) {
     EXPECT_EQ(late.receive(), "");
     clients.clear();
     // Closed ones are noticed in time for whoever comes a moment later.
-    bool answered = false;
-    for (int i = 0; i < 100 && !answered; ++i) {
-        answered = Client(path_).ask("{\"command\":\"status\"}").starts_with("{\"ok\":true");
-        usleep(10'000);
-    }
-    EXPECT_TRUE(answered);
+    EXPECT_TRUE(eventually(
+        [&] { return Client(path_).ask("{\"command\":\"status\"}").starts_with("{\"ok\":true"); }));
 }
 
 TEST_F(Ctl, AClientThatDiesInTheMiddleIsForgotten) {

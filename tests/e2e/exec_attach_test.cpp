@@ -5,6 +5,7 @@
 #include "tests/e2e/exec_support.h"
 
 #include "tests/e2e/namespaces.h"
+#include "tests/support/eventually.h"
 
 namespace xdplane {
 namespace {
@@ -33,12 +34,6 @@ protected:
     [[nodiscard]] bool grows(const std::string& chain, const std::string& verdict) const {
         const u64 before = count(chain, verdict);
         return eventually([&] { return count(chain, verdict) > before; });
-    }
-    static bool eventually(const std::function<bool()>& condition) {
-        const auto deadline = std::chrono::steady_clock::now() + 60s;
-        while (!condition())
-            if (std::chrono::steady_clock::now() > deadline) return false;
-        return true;
     }
     /// What `ctl ports` says of xp0.
     [[nodiscard]] json attached() const { return ctl_json("ports")[0]["attached"]; }

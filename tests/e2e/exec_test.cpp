@@ -3,6 +3,8 @@
 // Stock bpftool behind `xdplane exec`, and beside it bpftool on the running kernel, with the same objects.
 #include "tests/e2e/exec_support.h"
 
+#include "tests/support/eventually.h"
+
 namespace xdplane {
 namespace {
 
@@ -140,11 +142,9 @@ TEST_F(Exec, StockLibbpfLoadsAndMaps) {
     const Finished ours = exec({build_path("tests/e2e/stock_loader"), object});
     EXPECT_EQ(ours.out, "0 wrong\n") << ours.err;
     // All of its own go: those that a program array held once the workers have moved on.
-    const auto deadline = std::chrono::steady_clock::now() + 60s;
     const std::size_t chains = chain_maps();
-    while (tool_json({"map", "show"}).size() != chains && std::chrono::steady_clock::now() < deadline)
-        usleep(10'000);
-    EXPECT_EQ(tool_json({"map", "show"}).size(), chain_maps());
+    EXPECT_TRUE(eventually([&] { return tool_json({"map", "show"}).size() == chains; }))
+        << tool_json({"map", "show"}).size() << " maps, not " << chains;
     const Finished theirs = run_process({build_path("tests/e2e/stock_loader"), object}, 60s);
     if (theirs.status == 2) GTEST_SKIP() << "the running kernel loads nothing: no root?";
     EXPECT_EQ(theirs.out, "0 wrong\n") << theirs.err;
@@ -177,15 +177,13 @@ TEST_F(Exec, RunStatisticsAreCountedWhileSomebodyWantsThem) {
         (void)client.wait(60s);
     }
     // The data plane hears of it in a moment.
-    const auto deadline = std::chrono::steady_clock::now() + 60s;
-    u64 before = 0;
-    u64 after = 1;
-    while (before != after && std::chrono::steady_clock::now() < deadline) {
-        before = runs();
+    u64 after = 0;
+    EXPECT_TRUE(eventually([&] {
+        const u64 before = runs();
         run("10");
         after = runs();
-    }
-    EXPECT_EQ(before, after);
+        return before == after;
+    }));
     EXPECT_GE(after, 1000U);
 }
 

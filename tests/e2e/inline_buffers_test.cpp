@@ -163,9 +163,7 @@ TEST(InlineBuffers, AnEmptyPoolIsADropAndNoMore) {
         for (u32 i = 0; i < 10; ++i)
             ASSERT_EQ(rte_ring_enqueue(ring, segments.spread(numbered_packet(i, 300))), 0);
         ASSERT_TRUE(plane->start());
-        const auto deadline = std::chrono::steady_clock::now() + 60s;
-        while (plane->ports()[0].rx_packets < 10 && std::chrono::steady_clock::now() < deadline)
-            std::this_thread::sleep_for(1ms);
+        EXPECT_TRUE(eventually([&] { return plane->ports()[0].rx_packets == 10; }));
     }
     // Rain again.
     for (u32 i = 10; i < 20; ++i)

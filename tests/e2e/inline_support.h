@@ -14,6 +14,7 @@
 
 #include "dataplane/eal.h"
 #include "tests/e2e/packet_file.h"
+#include "tests/support/eventually.h"
 
 /// What the tests of the inline data plane share. Programs here are C++ functions behind an Entry: what is
 /// tested is what happens around them. One binary includes it once.
@@ -76,10 +77,7 @@ using Done = std::function<bool(const std::vector<PortReport>&)>;
 
 /// Waits until `done`, at most a minute, then stops and checks what holds for every run.
 std::vector<PortReport> finish(Inline& plane, const Done& done) {
-    const auto deadline = std::chrono::steady_clock::now() + 60s;
-    while (!done(plane.ports()) && std::chrono::steady_clock::now() < deadline)
-        std::this_thread::sleep_for(2ms);
-    EXPECT_TRUE(done(plane.ports())) << "not done in time";
+    EXPECT_TRUE(eventually([&] { return done(plane.ports()); })) << "not done in time";
     EXPECT_EQ(plane.stop(), 0U) << "buffers missing";
     const std::vector<PortReport> reports = plane.ports();
     u64 forwarded = 0;

@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "tests/support/af_xdp.h"
+#include "tests/support/eventually.h"
 
 /// What the tests with real clients and servers share. One binary includes it once.
 namespace xdplane {
@@ -120,10 +121,7 @@ protected:
     static std::string page() { return std::string(100'000, 'x'); }
     /// True once a command has succeeded in the left host; false if it has not within a minute.
     [[nodiscard]] bool works(const Strings& command) const {
-        const auto deadline = std::chrono::steady_clock::now() + 60s;
-        while (in_left(command).status != 0)
-            if (std::chrono::steady_clock::now() > deadline) return false;
-        return true;
+        return eventually([&] { return in_left(command).status == 0; });
     }
     static Strings curl(const std::string& host, int seconds) {
         return {

@@ -14,6 +14,7 @@
 
 #include "tests/e2e/packet_file.h"
 #include "tests/e2e/process.h"
+#include "tests/support/eventually.h"
 #include "tests/support/places.h"
 
 namespace xdplane {
@@ -116,13 +117,10 @@ TEST_F(Metrics, EveryFamilyHasSamplesThatCount) {
     const double passed = sample(first, verdict);
     EXPECT_GE(before, 0);
     EXPECT_GE(passed, 0);
-    bool counts = false;
-    for (int i = 0; i < 6000 && !counts; ++i) {
+    EXPECT_TRUE(eventually([&] {
         const std::string next = page();
-        counts = sample(next, received) > before && sample(next, verdict) > passed;
-        usleep(10'000);
-    }
-    EXPECT_TRUE(counts);
+        return sample(next, received) > before && sample(next, verdict) > passed;
+    }));
 }
 
 TEST_F(Metrics, EveryLineIsASampleOrAComment) {

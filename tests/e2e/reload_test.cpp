@@ -19,6 +19,7 @@
 #include "dataplane/control_commands.h"
 #include "dataplane/eal.h"
 #include "tests/e2e/packet_file.h"
+#include "tests/support/eventually.h"
 #include "tests/support/places.h"
 
 namespace xdplane {
@@ -172,9 +173,7 @@ TEST_F(Reload, LosesAndMixesNothing) {
         ASSERT_TRUE(done) << done.error().message;
     }
     // A packet that no generation but the last one can have seen.
-    const auto deadline = std::chrono::steady_clock::now() + 60s;
-    while (traffic.newest != kReloads + 1 && std::chrono::steady_clock::now() < deadline)
-        std::this_thread::sleep_for(1ms);
+    EXPECT_TRUE(eventually([&] { return traffic.newest == kReloads + 1; }));
     traffic.finish();
     EXPECT_EQ(daemon_->stop(), 0U);
 
@@ -253,18 +252,13 @@ TEST_F(Reload, AttachedProgramsLoseNothing) {
         if (i % 10 == 0) {
             ASSERT_TRUE(daemon_->reload());
         }
-        const auto deadline = std::chrono::steady_clock::now() + 60s;
-        while (packets_of("attached:a") == judged && std::chrono::steady_clock::now() < deadline)
-            std::this_thread::sleep_for(100us);
-        EXPECT_GT(packets_of("attached:a"), judged);
+        EXPECT_TRUE(eventually([&] { return packets_of("attached:a") > judged; }, 100us));
         EXPECT_EQ(packets_of("c"), before);
         close_object_fd(link);
     }
     const u64 attached = packets_of("attached:a");
     const u64 before = packets_of("c");
-    const auto deadline = std::chrono::steady_clock::now() + 60s;
-    while (packets_of("c") == before && std::chrono::steady_clock::now() < deadline)
-        std::this_thread::sleep_for(1ms);
+    EXPECT_TRUE(eventually([&] { return packets_of("c") > before; }));
     traffic.finish();
     EXPECT_EQ(packets_of("attached:a"), attached) << "the configured chain judges again";
     EXPECT_EQ(daemon_->generation(), 1 + kTimes / 10);
@@ -299,9 +293,7 @@ protected:
     }
     void wait_for_packets() const {
         const u64 before = daemon_->report().packets();
-        const auto deadline = std::chrono::steady_clock::now() + 60s;
-        while (daemon_->report().packets() < before + 1000 && std::chrono::steady_clock::now() < deadline)
-            std::this_thread::sleep_for(1ms);
+        EXPECT_TRUE(eventually([&] { return daemon_->report().packets() >= before + 1000; }));
     }
     [[nodiscard]] Json flow() const { return ask("map", "flows")["maps"][0]["entries"][0]["value_fields"]; }
     /// Fate of a map in what runs.

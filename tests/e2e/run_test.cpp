@@ -4,6 +4,8 @@
 // pairs between network namespaces.
 #include "tests/e2e/run_support.h"
 
+#include "tests/support/eventually.h"
+
 namespace xdplane {
 namespace {
 
@@ -194,8 +196,7 @@ TEST_P(PairTest, CarriesPackets) {
             run_process({kProgram, "ctl", "--control", scratch_.file("server"), "--json", "status"}, 60s);
         return json::parse(status.out)["packets"].get<u64>();
     };
-    const auto deadline = std::chrono::steady_clock::now() + 60s;
-    while (received() < 500 && std::chrono::steady_clock::now() < deadline) std::this_thread::sleep_for(20ms);
+    EXPECT_TRUE(eventually([&] { return received() >= 500; }, 20ms));
     client.signal(SIGTERM);
     const json sent = check(client.wait(60s));
     server.signal(SIGTERM);

@@ -26,6 +26,7 @@
 #include "bpf/prog/program.h"
 #include "bpf/run/packet.h"
 #include "bpf/run/run_context.h"
+#include "tests/support/eventually.h"
 
 using namespace xdplane;
 
@@ -172,9 +173,7 @@ TEST_F(Stress, NothingIsLostAndNothingIsStale) {
         threads.emplace_back([this] { swap_stages(13); });
         std::this_thread::sleep_for(std::chrono::duration<double>(seconds() / 3));
         // Everybody has had a turn, however slow the machine.
-        const auto patience = std::chrono::steady_clock::now() + std::chrono::seconds(60);
-        while ((swaps_ < 100 || changes_ < 1000) && std::chrono::steady_clock::now() < patience)
-            std::this_thread::yield();
+        (void)eventually([&] { return swaps_ >= 100 && changes_ >= 1000; });
         stop_ = true;
         for (std::thread& thread : threads) thread.join();
         if (HasFailure()) return;

@@ -7,7 +7,6 @@
 #include <csignal>
 #include <cstring>
 #include <fcntl.h>
-#include <functional>
 #include <linux/bpf.h>
 #include <netinet/in.h>
 #include <poll.h>
@@ -24,6 +23,7 @@
 #include "bpf/remote/served_call.h"
 #include "bpf/remote/user_memory.h"
 #include "bpf/syscall/bpf_system.h"
+#include "tests/support/eventually.h"
 #include "tests/unit/remote_side.h"
 
 using namespace xdplane;
@@ -70,12 +70,6 @@ bool lives(u32 id) {
     if (fd < 0) return false;
     close_object_fd(static_cast<int>(fd));
     return true;
-}
-bool soon(const std::function<bool()>& condition) {
-    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(60);
-    while (!condition() && std::chrono::steady_clock::now() < deadline)
-        std::this_thread::sleep_for(std::chrono::milliseconds(2));
-    return condition();
 }
 
 class Remote : public testing::Test {
@@ -212,7 +206,7 @@ TEST_F(Remote, ObjectsGoWithTheirLastFdAnywhere) {
     EXPECT_TRUE(lives(id)) << "the child has it";
     (void)!write(pair[0], "x", 1);
     waitpid(child, nullptr, 0);
-    EXPECT_TRUE(soon([&] { return !lives(id); }));
+    EXPECT_TRUE(eventually([&] { return !lives(id); }));
     close(pair[0]);
     close(pair[1]);
 }
@@ -336,7 +330,7 @@ TEST_F(Remote, FdsThatNobodyAskedForAreClosed) {
         EXPECT_TRUE(client.closed());
     }
     // The server may still have been closing something when they were counted.
-    EXPECT_TRUE(soon([&] { return open_fds() <= before; })) << open_fds() << " not " << before;
+    EXPECT_TRUE(eventually([&] { return open_fds() <= before; })) << open_fds() << " not " << before;
 }
 
 TEST_F(Remote, ClientsThatDieInTheMiddleAreForgotten) {
@@ -360,7 +354,7 @@ TEST_F(Remote, ClientsThatDieInTheMiddleAreForgotten) {
     }
     EXPECT_GE(UniqueFd(static_cast<int>(make_map())).get(), 0);
     // None of theirs is left.
-    EXPECT_TRUE(soon([&] {
+    EXPECT_TRUE(eventually([&] {
         auto attr = zero_attr();
         attr.start_id = id;
         return bpf_syscall(BPF_MAP_GET_NEXT_ID, &attr, sizeof attr) == -ENOENT;
@@ -381,7 +375,7 @@ TEST_F(Remote, TheNextClientIsToldThatThereAreTooMany) {
     EXPECT_EQ(reply.result, -EUSERS);
     EXPECT_TRUE(late.closed());
     clients.clear();
-    EXPECT_TRUE(soon([] { return UniqueFd(static_cast<int>(make_map())).get() >= 0; }));
+    EXPECT_TRUE(eventually([] { return UniqueFd(static_cast<int>(make_map())).get() >= 0; }));
 }
 
 TEST(Handles, AreCountedAndComeBack) {
