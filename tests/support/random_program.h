@@ -52,40 +52,47 @@ private:
     void prologue();
     void reload_packet();
     void some_template(u32 depth);
+    void mutate();
+
+    // random_program_numbers.cpp
     void scalar(u8 reg);
+    void mix(u8 reg, bool wide);
     void bounded(u8 reg, i32 most, Label& skip, u32 depth = 0);
     void bounded_by_mask(u8 reg, i32 most);
     void bounded_by_jumps(u8 reg, i32 most, Label& skip);
     void bounded_by_copy(u8 reg, i32 most, Label& skip);
     void bounded_by_arithmetic(u8 reg, i32 most, Label& skip, u32 depth);
-    void mix(u8 reg, bool wide);
+
+    // random_program_memory.cpp
     void touch(u8 base, i32 from, i32 size, bool stack = false);
     void packet_check(u8 pointer, u8 end, Label& skip);
-
     void packet_fixed();
     void packet_variable();
     void packet_meta();
     void map_lookup();
     void map_direct();
+    void map_change();
     void stack_variable();
     void spills();
+    void helper_on_memory();
+    void adjust();
+
+    // random_program_paths.cpp
     void arithmetic();
     void loop();
     void two_ways();
     void keep_pointer();
     void use_pointer();
     void call_function();
-    void helper_on_memory();
-    void adjust();
-    void map_change();
-    void attack();
-    void attack_numbers(u32 kind);
-    void attack_pointers(u32 kind);
+    void function_body(u32 kind);
+    void functions();
+
+    // random_program_attacks.cpp
     void padding();
     void use_as_offset(u8 reg, i32 most);
-    void functions();
-    void function_body(u32 kind);
-    void mutate();
+    void attack_numbers(u32 kind);
+    void attack_pointers(u32 kind);
+    void attack();
 
     std::mt19937_64 random_;
     std::vector<Insn> insns_;
