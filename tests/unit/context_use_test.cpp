@@ -5,12 +5,10 @@
 #include <gtest/gtest.h>
 #include <linux/bpf.h>
 
-#include "bpf/isa/assembler.h"
-#include "bpf/lower/lowered.h"
-#include "tests/support/unverified_program.h"
+#include "tests/unit/lower_support.h"
 
 /// What lowering says of a program's use of its context.
-namespace xdplane {
+namespace xdplane::test {
 namespace {
 
 u16 words_of(std::initializer_list<std::size_t> offsets) {
@@ -48,8 +46,8 @@ const Case kCases[] = {
      words_of({offsetof(XdpBuff, data), offsetof(XdpBuff, data_end)})},
     {"number of the interface", BPF_PROG_TYPE_XDP, "r0 = *(u32 *)(r1 +12)", false,
      words_of({offsetof(XdpBuff, ingress_ifindex)})},
-    {"length", BPF_PROG_TYPE_SOCKET_FILTER, "r0 = *(u32 *)(r1 +0)", false,
-     words_of({offsetof(XdpBuff, data), offsetof(XdpBuff, data_end)})},
+    {"length on the wire", BPF_PROG_TYPE_SOCKET_FILTER, "r0 = *(u32 *)(r1 +0)", false,
+     words_of({offsetof(XdpBuff, wire_len)})},
     {"protocol", BPF_PROG_TYPE_SOCKET_FILTER, "r0 = *(u32 *)(r1 +16)", false,
      words_of({offsetof(XdpBuff, protocol)})},
     {"a store to the context", BPF_PROG_TYPE_SOCKET_FILTER, "*(u32 *)(r1 +48) = r0", true},
@@ -63,39 +61,12 @@ const Case kCases[] = {
                                 offsetof(XdpBuff, hard_start), offsetof(XdpBuff, redirect_ifindex) + 4}))},
 };
 
-const HelperProto* helper(u32 id) {
-    static const HelperProto kRandom = {.id = BPF_FUNC_get_prandom_u32,
-                                        .name = "get_prandom_u32",
-                                        .fn = [](u64, u64, u64, u64, u64) noexcept { return u64{0}; },
-                                        .ret = Ret::scalar,
-                                        .args = {}};
-    static const HelperProto kTailCall = {
-        .id = BPF_FUNC_tail_call, .name = "tail_call", .fn = nullptr, .ret = Ret::scalar, .args = {}};
-    return id == BPF_FUNC_tail_call ? &kTailCall : &kRandom;
-}
-
 TEST(ContextUse, IsWhatTheProgramDoes) {
     for (const Case& c : kCases) {
         SCOPED_TRACE(c.what);
         const ProgramType& type = *find_program_type(c.type);
-        Result<std::vector<Insn>> insns = assemble(std::string(c.text) + "\nexit");
-        ASSERT_TRUE(insns) << insns.error().message;
-        const auto amend = [&](std::span<const Insn> all, std::vector<InsnFacts>& facts,
-                               std::vector<FunctionFacts>&) {
-            for (std::size_t i = 0; i < all.size(); ++i) {
-                const OpKind kind = facts[i].op == Op::invalid ? OpKind::exit : info(facts[i].op).kind;
-                const bool stores = kind == OpKind::stx;
-                if (stores && all[i].dst == R10) facts[i].base = PtrKind::stack;
-                if (!(kind == OpKind::ldx && all[i].src == R1) && !(stores && all[i].dst == R1)) continue;
-                facts[i].base = PtrKind::ctx;
-                facts[i].field = type.find_field(all[i].off, info(facts[i].op).width / 8U, stores);
-                ASSERT_NE(facts[i].field, nullptr);
-            }
-        };
-        const Result<VerifiedProgram> program =
-            UnverifiedProgram::make(std::move(*insns), {.type = &type, .helper = helper, .amend = amend});
-        ASSERT_TRUE(program) << program.error().message;
-        const Result<LoweredProgram> lowered = lower(*program);
+        const Result<LoweredProgram> lowered = lower_text(
+            std::string(c.text) + "\nexit", {.type = &type, .helper = helpers, .amend = context_in_r1(type)});
         ASSERT_TRUE(lowered) << lowered.error().message;
         EXPECT_EQ(lowered->context_use().changes, c.changes);
         EXPECT_EQ(lowered->context_use().reads, c.reads);
@@ -103,4 +74,4 @@ TEST(ContextUse, IsWhatTheProgramDoes) {
 }
 
 } // namespace
-} // namespace xdplane
+} // namespace xdplane::test

@@ -27,6 +27,19 @@ inline Amend fact(u32 index, std::function<void(InsnFacts&)> change) {
     };
 }
 
+/// Accesses with r1 as base are those of a context of this type.
+inline Amend context_in_r1(const ProgramType& type) {
+    return [&type](std::span<const Insn> insns, std::vector<InsnFacts>& facts, std::vector<FunctionFacts>&) {
+        for (std::size_t i = 0; i < insns.size(); ++i) {
+            const OpKind kind = facts[i].op == Op::invalid ? OpKind::exit : info(facts[i].op).kind;
+            const bool writes = kind == OpKind::st || kind == OpKind::stx;
+            if (!(kind == OpKind::ldx && insns[i].src == R1) && !(writes && insns[i].dst == R1)) continue;
+            facts[i].base = PtrKind::ctx;
+            facts[i].field = type.find_field(insns[i].off, info(facts[i].op).width / 8U, writes);
+        }
+    };
+}
+
 inline Result<LoweredProgram> lower_text(std::string_view text, UnverifiedProgram::Options options = {}) {
     Result<std::vector<Insn>> insns = assemble(text);
     if (!insns) return fail(insns.error());

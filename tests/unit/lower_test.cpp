@@ -9,19 +9,6 @@
 namespace xdplane::test {
 namespace {
 
-/// Accesses with r1 as base are those of a context of this type.
-Amend context_in_r1(const ProgramType& type) {
-    return [&type](std::span<const Insn> insns, std::vector<InsnFacts>& facts, std::vector<FunctionFacts>&) {
-        for (std::size_t i = 0; i < insns.size(); ++i) {
-            const OpKind kind = facts[i].op == Op::invalid ? OpKind::exit : info(facts[i].op).kind;
-            const bool writes = kind == OpKind::st || kind == OpKind::stx;
-            if (!(kind == OpKind::ldx && insns[i].src == R1) && !(writes && insns[i].dst == R1)) continue;
-            facts[i].base = PtrKind::ctx;
-            facts[i].field = type.find_field(insns[i].off, info(facts[i].op).width / 8U, writes);
-        }
-    };
-}
-
 std::string lower_ctx(u32 type, std::string_view text) {
     const ProgramType& row = *find_program_type(type);
     return listing(lower_text(std::string(text) + "\nexit", {.type = &row, .amend = context_in_r1(row)}));
