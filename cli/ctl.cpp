@@ -17,11 +17,15 @@ namespace po = boost::program_options;
 
 constexpr std::string_view kUsageLine = "xdplane ctl [OPTION...] COMMAND [ARGUMENT...]";
 constexpr std::string_view kAbout = "Asks a running `xdplane run` over its control socket.";
-constexpr std::string_view kExamples = "\nExamples:\n"
+constexpr std::string_view kExamples = "\nMAP is a map's name; OBJECT:MAP or CHAIN/OBJECT:MAP, as `xdplane "
+                                       "ctl maps` lists them, where several have\n"
+                                       "that name. The data plane reads FILE, with its own rights.\n"
+                                       "\nExamples:\n"
                                        "  xdplane ctl status\n"
                                        "  xdplane ctl stats --json\n"
                                        "  xdplane ctl map blocklist\n"
                                        "  xdplane ctl load blocklist drop.txt\n"
+                                       "  xdplane ctl map guard/blocklist:blocklist\n"
                                        "  xdplane ctl capture --verdict drop -w dropped.pcap\n"
                                        "  xdplane ctl --control /run/left.sock reload\n"
                                        "\nExit status: 0 done, 1 refused or no answer, 2 bad usage.";

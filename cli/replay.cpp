@@ -89,7 +89,8 @@ bool parse(const Strings& words, Arguments& arguments) {
         ("chain", po::value(&arguments.chain), "which chain of the config file, if it has several") //
         ("filter", po::value(&arguments.filter), "tcpdump expression, in front of the chain")       //
         ("map", po::value(&arguments.maps),
-         "NAME=FILE, fill a map from a list, CSV or JSON; may be repeated")                  //
+         "MAP=FILE, fill a map from a list, CSV or JSON; may be repeated. MAP, or OBJECT:MAP where several "
+         "objects have one of that name")                                                    //
         ("dump-maps", po::value(&arguments.dump_maps), "write every map as JSON afterwards") //
         ("per-packet", po::value(&replay.per_packet),
          "TSV: index, return value, length and CRC-32C afterwards")                                     //
@@ -124,7 +125,7 @@ void check(Arguments& arguments) {
     arguments.replay.clock = arguments.clock == "wall" ? Clock::wall : Clock::capture;
     for (const std::string& map : arguments.maps)
         if (map.find('=') == std::string::npos || map.front() == '=' || map.back() == '=')
-            throw UsageError(fmt::format("--map {}: must be NAME=FILE", map));
+            throw UsageError(fmt::format("--map {}: must be MAP=FILE", map));
     std::set<std::string> outputs;
     const auto& replay = arguments.replay;
     for (const std::string& path : {replay.passed, replay.dropped, replay.tx, replay.redirected,
@@ -139,27 +140,28 @@ void check(Arguments& arguments) {
     use_run_ahead(arguments.run_ahead);
 }
 
-Result<std::vector<StageConfig>> stages_of(const Arguments& arguments) {
-    std::vector<StageConfig> stages;
-    for (const std::string& program : arguments.programs) stages.push_back(parse_stage(program));
-    if (arguments.config.empty()) return stages;
+/// What --prog or --config say; of programs alone, a chain without a name.
+Result<ChainConfig> chain_of(const Arguments& arguments) {
+    ChainConfig alone;
+    for (const std::string& program : arguments.programs) alone.stages.push_back(parse_stage(program));
+    if (arguments.config.empty()) return alone;
     auto config = read_config(arguments.config);
     if (!config) return fail(config.error());
     if (!arguments.chain.empty()) {
         const ChainConfig* chain = config->chain(arguments.chain);
         if (chain == nullptr) return fail(ENOENT, "{}: no chain '{}'", arguments.config, arguments.chain);
-        return chain->stages;
+        return *chain;
     }
     if (config->chains.empty()) return fail(ENOENT, "{}: defines no chain", arguments.config);
     if (config->chains.size() > 1)
         return fail(EINVAL, "{}: defines {} chains; say which with --chain", arguments.config,
                     config->chains.size());
-    return config->chains.front().stages;
+    return config->chains.front();
 }
 
 Result<LoadedChain> load(const Arguments& arguments, const std::vector<ReplayInput>& inputs) {
-    auto stages = stages_of(arguments);
-    if (!stages) return fail(stages.error());
+    const auto chain = chain_of(arguments);
+    if (!chain) return fail(chain.error());
     std::optional<Stage> first;
     if (!arguments.filter.empty()) {
         const CaptureFormat& format = inputs.front().reader->format();
@@ -173,10 +175,10 @@ Result<LoadedChain> load(const Arguments& arguments, const std::vector<ReplayInp
         if (!filter) return fail(filter.error(), inputs.front().path);
         first = std::move(*filter);
     }
-    auto loaded = load_chain(*stages, std::move(first));
+    auto loaded = load_chain(chain->stages, std::move(first));
     if (!loaded) return fail(loaded.error());
     for (const std::string& map : arguments.maps)
-        if (auto done = preload_map(*loaded, map); !done) return fail(done.error());
+        if (auto done = preload_map({chain->name, loaded->maps}, map); !done) return fail(done.error());
     return loaded;
 }
 

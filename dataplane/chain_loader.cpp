@@ -137,22 +137,31 @@ Result<LoadedChain> load_chain(std::span<const StageConfig> configs, std::option
     return loaded;
 }
 
-Result<> preload_map(const LoadedChain& loaded, const std::string& assignment) {
-    const std::size_t equals = assignment.find('=');
-    const std::string name = assignment.substr(0, equals);
-    const std::string path = assignment.substr(equals + 1);
+Result<const NamedMap*> find_map(std::span<const MapsOfChain> chains, const std::string& name) {
     std::vector<const NamedMap*> found;
-    std::vector<std::string> names;
-    for (const NamedMap& map : loaded.maps) {
-        if (map.name == name || map.object + ":" + map.name == name) found.push_back(&map);
-        names.push_back(map.name);
-    }
-    if (found.size() == 1) return load_map(*found.front(), path);
-    if (found.empty())
-        return fail(ENOENT, "--map {}: no map '{}' (there are: {})", assignment, name,
-                    fmt::join(names, ", "));
-    return fail(EINVAL, "--map {}: several objects have a map '{}'; say which, as in {}:{}", assignment, name,
-                found.front()->object, name);
+    std::vector<std::string> candidates;
+    std::vector<std::string> all;
+    for (const auto& [chain, maps] : chains)
+        for (const NamedMap& map : maps) {
+            const std::string in_object = map.object + ":" + map.name;
+            const std::string whole = chain.empty() ? in_object : chain + "/" + in_object;
+            if (std::ranges::find(all, map.name) == all.end()) all.push_back(map.name);
+            if (name != map.name && name != in_object && name != whole) continue;
+            found.push_back(&map);
+            candidates.push_back(whole);
+        }
+    if (found.size() == 1) return found.front();
+    if (found.size() > 1)
+        return fail(EINVAL, "several maps are called '{}'; say which: {}", name, fmt::join(candidates, ", "));
+    if (all.empty()) return fail(ENOENT, "no map '{}': there are no maps", name);
+    return fail(ENOENT, "no map '{}' (there are: {})", name, fmt::join(all, ", "));
+}
+
+Result<> preload_map(const MapsOfChain& chain, const std::string& assignment) {
+    const std::size_t equals = assignment.find('=');
+    const auto map = find_map({&chain, 1}, assignment.substr(0, equals));
+    if (!map) return fail(map.error(), fmt::format("--map {}", assignment));
+    return load_map(**map, assignment.substr(equals + 1));
 }
 
 } // namespace xdplane

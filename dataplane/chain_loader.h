@@ -34,9 +34,18 @@ struct LoadedChain {
                                              std::optional<Stage> first = std::nullopt,
                                              class CarryOver* carry = nullptr);
 
-/// Fills one map from "NAME=FILE" or "OBJECT:NAME=FILE". Errors: no such map, or several of that name; and
-/// those of load_map().
-[[nodiscard]] Result<> preload_map(const LoadedChain& loaded, const std::string& assignment);
+/// Where to look for a map.
+struct MapsOfChain {
+    std::string chain; ///< empty: it has no name
+    std::span<const NamedMap> maps;
+};
+
+/// The map that a user means by "MAP", "OBJECT:MAP" or "CHAIN/OBJECT:MAP". Errors: ENOENT, which says what
+/// there is; EINVAL for a name of several maps, which says how to name each. The result points into `chains`.
+[[nodiscard]] Result<const NamedMap*> find_map(std::span<const MapsOfChain> chains, const std::string& name);
+
+/// Fills a map of the chain from "MAP=FILE". Errors: those of find_map() and of load_map().
+[[nodiscard]] Result<> preload_map(const MapsOfChain& chain, const std::string& assignment);
 
 /// File name of an object without directory and ".bpf.o" or ".o".
 [[nodiscard]] std::string object_name(const std::string& path);

@@ -150,17 +150,10 @@ std::string maps_text(const Daemon&, const Json& result) {
     return text;
 }
 
-/// All chains' maps of that name: "NAME" or "OBJECT:NAME".
 Result<Json> map_entries(Daemon& daemon, const Json& request) {
-    const auto name = request.at("map").get<std::string>();
-    std::vector<NamedMap> found;
-    std::vector<std::string> names;
-    for (const NamedMap& map : daemon.running().maps()) {
-        if (map.name == name || map.object + ":" + map.name == name) found.push_back(map);
-        names.push_back(map.name);
-    }
-    if (found.empty()) return fail(ENOENT, "no map '{}' (there are: {})", name, fmt::join(names, ", "));
-    return Json::parse(dump_maps(found));
+    const auto map = daemon.running().map(request.at("map").get<std::string>());
+    if (!map) return fail(map.error());
+    return Json::parse(dump_maps({*map, 1}));
 }
 std::string as_text(const Daemon&, const Json& result) { return result.dump(2) + "\n"; }
 
@@ -223,35 +216,16 @@ std::string generation_text(const Daemon& daemon, const Json& result) {
     return text;
 }
 
-/// "MAP", "OBJECT:MAP" or "CHAIN/OBJECT:MAP".
-Result<NamedMap> find_map(const Daemon& daemon, const std::string& name) {
-    std::vector<NamedMap> found;
-    std::vector<std::string> all;
-    std::vector<std::string> candidates;
-    for (const auto& [chain, loaded] : daemon.running().chains)
-        for (const NamedMap& map : loaded.maps) {
-            const std::string in_object = map.object + ":" + map.name;
-            const std::string in_chain = chain + "/" + in_object;
-            all.push_back(map.name);
-            if (name != map.name && name != in_object && name != in_chain) continue;
-            found.push_back(map);
-            candidates.push_back(in_chain);
-        }
-    if (found.empty()) return fail(ENOENT, "no map '{}' (there are: {})", name, fmt::join(all, ", "));
-    if (found.size() > 1)
-        return fail(EINVAL, "several maps are called '{}'; say which: {}", name, fmt::join(candidates, ", "));
-    return found.front();
-}
-
 Result<Json> load(Daemon& daemon, const Json& request) {
-    const auto map = find_map(daemon, request.at("map").get<std::string>());
-    if (!map) return fail(map.error());
+    const auto found = daemon.running().map(request.at("map").get<std::string>());
+    if (!found) return fail(found.error());
+    const NamedMap& map = **found;
     const auto path = request.at("file").get<std::string>();
-    const auto entries = read_map_file(*map, path, MapFileKind::regular);
+    const auto entries = read_map_file(map, path, MapFileKind::regular);
     if (!entries) return fail(entries.error());
-    const auto done = replace_entries(*map->map, *entries);
-    if (!done) return fail(done.error(), fmt::format("{}: map {}", path, map->name));
-    return Json{{"map", map->name},
+    const auto done = replace_entries(*map.map, *entries);
+    if (!done) return fail(done.error(), fmt::format("{}: map {}", path, map.name));
+    return Json{{"map", map.name},
                 {"added", done->added},
                 {"removed", done->removed},
                 {"kept", done->kept},

@@ -37,10 +37,10 @@ std::vector<InlinePort> LoadedConfig::ports() const {
     return ports;
 }
 
-std::vector<NamedMap> LoadedConfig::maps() const {
-    std::vector<NamedMap> maps;
-    for (const auto& [name, loaded] : chains) maps.insert(maps.end(), loaded.maps.begin(), loaded.maps.end());
-    return maps;
+Result<const NamedMap*> LoadedConfig::map(const std::string& name) const {
+    std::vector<MapsOfChain> maps;
+    for (const auto& [chain, loaded] : chains) maps.push_back({chain, loaded.maps});
+    return find_map(maps, name);
 }
 
 Result<std::shared_ptr<const LoadedConfig>> load_config(const std::string& path,

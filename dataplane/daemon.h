@@ -25,7 +25,8 @@ struct LoadedConfig {
     std::vector<MapChange> changes;            ///< what became of the maps of the one before
 
     [[nodiscard]] std::vector<InlinePort> ports() const;
-    [[nodiscard]] std::vector<NamedMap> maps() const;
+    /// As find_map() finds it among all chains.
+    [[nodiscard]] Result<const NamedMap*> map(const std::string& name) const;
 };
 
 /// Reads the file and loads what it names. `running`: the one it is to take the place of; its maps are

@@ -87,10 +87,10 @@ protected:
             "[[chain]]\nname = \"c\"\n[[chain.stage]]\nobject = \"{}\"\n",
             path_, filter.contains('/') ? filter : kFilters + "/" + filter + ".bpf.o");
     }
-    void start() {
+    void start(const std::string& says = "running, 1 port") {
         run_ = std::make_unique<Process>(std::vector<std::string>{
             kProgram, "run", "--config", scratch_.file("run.toml"), "--json", "--", "--no-huge"});
-        ASSERT_TRUE(run_->says("running, 1 port"));
+        ASSERT_TRUE(run_->says(says));
     }
     [[nodiscard]] Finished ctl(std::vector<std::string> words) const {
         words.insert(words.begin(), {kProgram, "ctl", "--control", path_});
@@ -239,7 +239,61 @@ TEST_F(Ctl, ListsAreLoadedIntoMapsInUse) {
               fmt::format("xdplane: {}x: map blocklist: No such file or directory\n", list));
     EXPECT_EQ(ctl({"load", "c/blocklist:blocklist", "/dev/zero"}).err,
               "xdplane: /dev/zero: map blocklist: is no regular file\n");
-    EXPECT_TRUE(ctl({"load", "nope", list}).err.starts_with("xdplane: no map 'nope' (there are: blocklist"));
+}
+
+/// Two ports, each with a chain of its own: both have the block list, one has an object beside it.
+class TwoChains : public Ctl {
+protected:
+    void SetUp() override {
+        std::ofstream file(scratch_.file("run.toml"));
+        file << fmt::format("[control]\nsocket = \"{}\"\n", path_);
+        for (const std::string name : {"left", "right"})
+            file << fmt::format(
+                "[[port]]\nname = \"{0}\"\ndevice = \"net_null_{0},size=64\"\nchain = \"{0}\"\n"
+                "[[chain]]\nname = \"{0}\"\n[[chain.stage]]\nobject = \"blocklist.bpf.o\"\n",
+                name);
+        file << "[[chain.stage]]\nobject = \"sanity.bpf.o\"\n";
+        file.close();
+        start("running, 2 ports");
+    }
+};
+
+TEST_F(TwoChains, EveryCommandTakesTheSameNamesOfMaps) {
+    const std::string list = scratch_.file("drop.txt");
+    std::ofstream(list) << "192.0.2.0/24\n";
+    const auto commands = [&](const std::string& map) {
+        return std::vector<std::vector<std::string>>{{"--json", "map", map}, {"load", map, list}};
+    };
+    EXPECT_EQ(ctl({"load", "right/blocklist:blocklist", list}).out,
+              "blocklist: 1 added, 0 removed, 0 kept, 0 of them changed\n");
+    const auto entries = [&](const std::string& map) {
+        const json dump = json::parse(ctl({"--json", "map", map}).out, nullptr, false);
+        EXPECT_EQ(dump["maps"].size(), 1U) << map;
+        return dump["maps"][0]["entries"].size();
+    };
+    EXPECT_EQ(entries("left/blocklist:blocklist"), 0U);
+    EXPECT_EQ(entries("right/blocklist:blocklist"), 1U);
+    EXPECT_EQ(entries("sanity_config"), entries("sanity:sanity_config"));
+    EXPECT_EQ(entries("sanity_config"), entries("right/sanity:sanity_config"));
+    for (const std::string name : {"blocklist", "blocklist:blocklist"})
+        for (const auto& words : commands(name)) {
+            const Finished done = ctl(words);
+            EXPECT_EQ(done.status, 1);
+            EXPECT_EQ(done.out, "");
+            EXPECT_EQ(done.err, fmt::format("xdplane: several maps are called '{}'; say which: "
+                                            "left/blocklist:blocklist, right/blocklist:blocklist\n",
+                                            name));
+        }
+    for (const std::string name : {"nope", "left/sanity:sanity_config", "sanity/sanity_config", "", "/", ":"})
+        for (const auto& words : commands(name)) {
+            const Finished done = ctl(words);
+            EXPECT_EQ(done.status, 1);
+            EXPECT_TRUE(done.err.starts_with(fmt::format("xdplane: no map '{}' (there are: ", name)))
+                << done.err;
+            EXPECT_NE(done.err.find("sanity_stats"), std::string::npos) << done.err;
+            EXPECT_EQ(done.err.find("blocklist_stats"), done.err.rfind("blocklist_stats"))
+                << "each name once: " << done.err;
+        }
 }
 
 TEST_F(Ctl, WrongWordsAreUsageErrors) {
@@ -259,7 +313,7 @@ TEST_F(Ctl, WrongWordsAreUsageErrors) {
     }
     const Finished no_map = ctl({"map", "nope"});
     EXPECT_EQ(no_map.status, 1);
-    EXPECT_EQ(no_map.err, "xdplane: no map 'nope' (there are: )\n");
+    EXPECT_EQ(no_map.err, "xdplane: no map 'nope': there are no maps\n");
     const Finished nobody = run_process({kProgram, "ctl", "--control", scratch_.file("none"), "status"});
     EXPECT_EQ(nobody.status, 1);
     EXPECT_EQ(nobody.err, fmt::format("xdplane: {}: No such file or directory\n", scratch_.file("none")));

@@ -215,8 +215,6 @@ TEST_F(LiveFilters, Vlan) {
     if (const std::string why = no_taps(); !why.empty()) GTEST_SKIP() << why;
     const auto left = tag("left", 7, 1);
     ip("right", "addr add 10.7.0.2/24 dev host");
-    constexpr u32 kOff = 0;
-    constexpr u32 kOn = 1;
     const auto config = [](const char* file) {
         return fmt::format("maps = {{ vlan_config = \"{}\" }}\n", file);
     };
@@ -226,11 +224,11 @@ TEST_F(LiveFilters, Vlan) {
     const std::string on = chain("on", {filter("vlan:vlan_push")}) + config("seven.json");
     start(off + config("five.json") + on);
     EXPECT_TRUE(ping_is_blocked("10.7.0.2")) << "its tag stays on";
-    EXPECT_GT(packets_in("vlan_stats", 2, kOff), 0U) << "left alone";
+    EXPECT_GT(packets_in("off/vlan:vlan_stats", 2), 0U) << "left alone";
     reload(off + config("seven.json") + on);
     EXPECT_TRUE(pings("10.7.0.2"));
-    EXPECT_GT(packets_in("vlan_stats", 0, kOff), 0U) << "popped";
-    EXPECT_GT(packets_in("vlan_stats", 1, kOn), 0U) << "pushed";
+    EXPECT_GT(packets_in("off/vlan:vlan_stats", 0), 0U) << "popped";
+    EXPECT_GT(packets_in("on/vlan:vlan_stats", 1), 0U) << "pushed";
     (void)stop();
 }
 

@@ -55,16 +55,15 @@ protected:
         const Finished done = ctl({"load", map, path});
         if (done.status != 0) throw std::runtime_error(done.err);
     }
-    /// Entries of a map: of that number, where several chains have one of the name.
-    [[nodiscard]] json entries(const std::string& map, u32 number = 0) const {
+    [[nodiscard]] json entries(const std::string& map) const {
         const Finished done = ctl({"--json", "map", map});
         if (done.status != 0) throw std::runtime_error(done.err);
-        return json::parse(done.out)["maps"].at(number)["entries"];
+        return json::parse(done.out)["maps"].at(0)["entries"];
     }
     /// Packets of a slot of a per-CPU array of counters, over all CPUs.
-    [[nodiscard]] u64 packets_in(const std::string& map, u32 slot, u32 number = 0) const {
+    [[nodiscard]] u64 packets_in(const std::string& map, u32 slot) const {
         u64 packets = 0;
-        for (const json& entry : entries(map, number))
+        for (const json& entry : entries(map))
             if (entry["key_fields"] == slot)
                 for (const json& cpu : entry["value_fields"]) packets += cpu["packets"].get<u64>();
         return packets;
