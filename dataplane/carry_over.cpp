@@ -151,19 +151,20 @@ const char* name_of(MapFate fate) {
     return kNames[static_cast<u32>(fate)];
 }
 
-const Object* CarryOver::find(const std::string& file) const {
-    const auto found =
-        std::ranges::find(running_, file, [](const auto& object) { return object_name(object->file()); });
-    return found == running_.end() ? nullptr : found->get();
+CarryOver::CarryOver(std::span<const std::unique_ptr<Object>> running)
+    : running_(running), names_(object_names(running)) {}
+
+const Object* CarryOver::find(const std::string& name) const {
+    const auto found = std::ranges::find(names_, name);
+    return found == names_.end() ? nullptr : running_[static_cast<std::size_t>(found - names_.begin())].get();
 }
 
-Result<> CarryOver::prepare(Object& object, const std::set<std::string>& filled) {
-    const std::string file = object_name(object.file());
-    const Object* const running = find(file);
+Result<> CarryOver::prepare(Object& object, const std::string& name, const std::set<std::string>& filled) {
+    const Object* const running = find(name);
     const auto btf = object.btf();
     const auto old_btf = running != nullptr ? running->btf() : nullptr;
     for (const Object::MapInfo& info : object.maps()) {
-        MapChange& change = changes_.emplace_back(MapChange{.object = file, .map = info.name});
+        MapChange& change = changes_.emplace_back(MapChange{.object = name, .map = info.name});
         if (running == nullptr || always_fresh(info) || filled.contains(info.name)) continue;
         const auto old = std::ranges::find(running->maps(), info.name, &Object::MapInfo::name);
         const auto map = running->map(info.name);
@@ -179,13 +180,12 @@ Result<> CarryOver::prepare(Object& object, const std::set<std::string>& filled)
     return {};
 }
 
-Result<> CarryOver::finish(const Object& object) {
-    const std::string file = object_name(object.file());
+Result<> CarryOver::finish(const Object& object, const std::string& name) {
     for (MapChange& change : changes_) {
-        if (change.object != file || change.fate != MapFate::migrated) continue;
+        if (change.object != name || change.fate != MapFate::migrated) continue;
         const auto map = object.map(change.map);
         if (map == nullptr) continue;
-        const auto entries = migrate(*find(file)->map(change.map), *map);
+        const auto entries = migrate(*find(name)->map(change.map), *map);
         if (!entries)
             return fail(entries.error(),
                         fmt::format("{}: map {}: its contents can not be kept", object.file(), change.map));

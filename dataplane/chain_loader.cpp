@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <linux/bpf.h>
 #include <map>
+#include <ranges>
 #include <set>
 
 #include <fmt/ranges.h>
@@ -17,22 +18,20 @@
 namespace xdplane {
 namespace {
 
-/// A name that no stage has yet: a program that stands twice in a chain is counted twice.
-std::string unique_name(const std::vector<Stage>& stages, const std::string& name) {
-    const auto taken = [&stages](const std::string& candidate) {
-        return std::any_of(stages.begin(), stages.end(),
-                           [&candidate](const Stage& stage) { return stage.name == candidate; });
-    };
+/// A name that is not among `taken` yet.
+template<class Taken>
+std::string unique_name(const Taken& taken, const std::string& name) {
     std::string unique = name;
-    for (u32 number = 2; taken(unique); ++number) unique = fmt::format("{}#{}", name, number);
+    for (u32 number = 2; std::ranges::find(taken, unique) != std::ranges::end(taken); ++number)
+        unique = fmt::format("{}#{}", name, number);
     return unique;
 }
 
-Result<> fill_maps(const StageConfig& config, const Object& object) {
+Result<> fill_maps(const StageConfig& config, const Object& object, const std::string& object_name) {
     for (const auto& [name, path] : config.maps) {
         const auto map = object.map(name);
         if (map == nullptr) return fail(ENOENT, "{}: no map '{}' (for {})", object.file(), name, path);
-        if (auto done = load_map({object_name(object.file()), name, map}, path); !done) return done;
+        if (auto done = load_map({object_name, name, map}, path); !done) return done;
     }
     return {};
 }
@@ -70,6 +69,12 @@ std::string object_name(const std::string& path) {
             break;
         }
     return name;
+}
+
+std::vector<std::string> object_names(std::span<const std::unique_ptr<Object>> objects) {
+    std::vector<std::string> names;
+    for (const auto& object : objects) names.push_back(unique_name(names, object_name(object->file())));
+    return names;
 }
 
 StageConfig parse_stage(const std::string& text) {
@@ -112,24 +117,31 @@ Result<LoadedChain> load_chain(std::span<const StageConfig> configs, std::option
         for (const auto& [map, path] : config.maps) filled[object].insert(map);
         programs.emplace_back(object, *program);
     }
-    for (const auto& object : loaded.objects) {
-        if (auto done = object->select(selected[object.get()]); !done) return fail(done.error());
+    const std::vector<std::string> names = object_names(loaded.objects);
+    std::map<const Object*, std::string> name_of;
+    for (std::size_t i = 0; i < names.size(); ++i) {
+        Object& object = *loaded.objects[i];
+        name_of[&object] = names[i];
+        if (auto done = object.select(selected[&object]); !done) return fail(done.error());
         if (carry != nullptr)
-            if (auto done = carry->prepare(*object, filled[object.get()]); !done) return fail(done.error());
-        if (auto done = object->load(); !done) return fail(done.error());
+            if (auto done = carry->prepare(object, names[i], filled[&object]); !done)
+                return fail(done.error());
+        if (auto done = object.load(); !done) return fail(done.error());
         if (carry != nullptr)
-            if (auto done = carry->finish(*object); !done) return fail(done.error());
-        for (const auto& info : object->maps())
-            if (auto map = object->map(info.name); map != nullptr)
-                loaded.maps.push_back({object_name(object->file()), info.name, std::move(map)});
+            if (auto done = carry->finish(object, names[i]); !done) return fail(done.error());
+        for (const auto& info : object.maps())
+            if (auto map = object.map(info.name); map != nullptr)
+                loaded.maps.push_back({names[i], info.name, std::move(map)});
     }
     for (std::size_t i = 0; i < configs.size(); ++i) {
-        const auto& [object, name] = programs[i];
-        stages.push_back({unique_name(stages, configs[i].name.empty() ? name : configs[i].name),
-                          object->program(name), StageKind::xdp});
+        const auto& [object, program] = programs[i];
+        // A program that stands twice in a chain is counted twice.
+        const std::string name = unique_name(std::views::transform(stages, &Stage::name),
+                                             configs[i].name.empty() ? program : configs[i].name);
+        stages.push_back({name, object->program(program), StageKind::xdp});
         if (stages.back().program == nullptr)
-            return fail(ENOENT, "{}: program '{}' is not there", object->file(), name);
-        if (auto done = fill_maps(configs[i], *object); !done) return fail(done.error());
+            return fail(ENOENT, "{}: program '{}' is not there", object->file(), program);
+        if (auto done = fill_maps(configs[i], *object, name_of[object]); !done) return fail(done.error());
     }
     auto chain = Chain::make(std::move(stages));
     if (!chain) return fail(chain.error());

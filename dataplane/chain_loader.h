@@ -50,4 +50,8 @@ struct MapsOfChain {
 /// File name of an object without directory and ".bpf.o" or ".o".
 [[nodiscard]] std::string object_name(const std::string& path);
 
+/// What users call the objects of a chain: their file names, with "#2" and so on behind those of later ones
+/// that have the same.
+[[nodiscard]] std::vector<std::string> object_names(std::span<const std::unique_ptr<Object>> objects);
+
 } // namespace xdplane

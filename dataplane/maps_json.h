@@ -16,7 +16,7 @@ namespace xdplane {
 
 /// A map as its user knows it.
 struct NamedMap {
-    std::string object; ///< file name of the object without ".bpf.o"
+    std::string object; ///< its name in the chain: the file name without ".bpf.o"
     std::string name;   ///< in the object
     std::shared_ptr<Map> map;
 };

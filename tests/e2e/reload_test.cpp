@@ -313,6 +313,27 @@ TEST_F(Carry, SameShapeIsTheSameMap) {
     EXPECT_GE(flow()["packets"].get<u64>(), packets);
 }
 
+/// Two object files of one name in a chain: each map goes on in its own place.
+TEST_F(Carry, ObjectsOfOneNameKeepTheirOwnMaps) {
+    fs::create_directory(scratch_.file("other"));
+    copy("carry1", "other/carry.bpf.o");
+    write("run.toml", config() + "[[chain.stage]]\nobject = \"other/carry.bpf.o\"\n");
+    ASSERT_TRUE(daemon_->reload());
+    const auto ids = [this] {
+        std::map<std::string, Json> by_name;
+        for (const Json& map : ask("maps")) {
+            const auto name = map["object"].get<std::string>() + ":" + map["name"].get<std::string>();
+            EXPECT_FALSE(by_name.contains(name)) << name;
+            if (!name.contains(".rodata")) by_name[name] = map["id"]; // which are always new
+        }
+        return by_name;
+    };
+    const auto before = ids();
+    EXPECT_NE(before.at("carry:flows"), before.at("carry#2:flows"));
+    ASSERT_TRUE(daemon_->reload());
+    EXPECT_EQ(ids(), before);
+}
+
 TEST_F(Carry, MembersMoveByName) {
     const u64 packets = flow()["packets"].get<u64>();
     copy("carry2", "carry.bpf.o");
