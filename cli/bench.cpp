@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "cli/command.h"
+#include "cli/numbers.h"
 #include "dataplane/chain_loader.h"
 #include "pcap_replay/output_file.h"
 #include "perf/bench/report.h"
@@ -147,8 +148,8 @@ bool parse(const std::vector<std::string>& words, Arguments& arguments) {
     options.visible.add_options()                                                                           //
         ("cases", po::value(&arguments.cases), "what to measure; default: all")                             //
         ("engines", po::value(&arguments.engines), "who is to do it; default: all")                         //
-        ("seconds", po::value(&arguments.seconds), "of measuring, for each engine and case; default 0.15")  //
-        ("rounds", po::value(&arguments.rounds), "turns to measure in; default 7")                          //
+        ("seconds", po::value<std::string>(), "of measuring, for each engine and case; default 0.15")       //
+        ("rounds", po::value<std::string>(), "turns to measure in; default 7")                              //
         ("json", po::bool_switch(&arguments.json), "the report as one JSON object on standard output")      //
         ("prog", po::value(&arguments.program), "OBJ[:PROG], a program of your own, in place of the cases") //
         ("read,r", po::value(&arguments.capture), "the packets for it: a capture of Ethernet frames")       //
@@ -156,14 +157,13 @@ bool parse(const std::vector<std::string>& words, Arguments& arguments) {
         ("list", po::bool_switch(&arguments.list), "show the names of cases and engines, and do nothing");
     po::variables_map values;
     if (!options.parse(words, values)) return false;
-    if (!(arguments.seconds > 0 && arguments.seconds <= 3600))
-        throw UsageError(fmt::format("--seconds {}: must be above 0, and 3600 at most", arguments.seconds));
+    if (values.contains("seconds")) arguments.seconds = seconds(values, "seconds", 0, 3600);
+    if (values.contains("rounds"))
+        arguments.rounds = static_cast<u32>(whole_number(values, "rounds", 1, 1000));
     if (arguments.program.empty() != arguments.capture.empty())
         throw UsageError("--prog and -r need each other");
     if (!arguments.program.empty() && !arguments.cases.empty())
         throw UsageError("--prog and --cases exclude each other");
-    if (arguments.rounds < 1 || arguments.rounds > 1000)
-        throw UsageError(fmt::format("--rounds {}: must be from 1 to 1000", arguments.rounds));
     return true;
 }
 

@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "cli/command.h"
+#include "cli/numbers.h"
 #include "cli/stop_signals.h"
 #include "dataplane/tap_request.h"
 #include "pcap_replay/capture_writer.h"
@@ -54,13 +55,6 @@ struct CaptureOptions {
     bool json = false;
 };
 
-template<class Number>
-void check_above_zero(const po::variables_map& values, const char* name, Number most) {
-    const auto value = values[name].as<double>();
-    if (!(value > 0 && value <= static_cast<double>(most)))
-        throw UsageError(fmt::format("--{}: must be above 0, and at most {}", name, most));
-}
-
 bool parse(const Strings& arguments, CaptureOptions& capture) {
     Options options{kUsageLine, kAbout, kExamples};
     const auto names = [](Strings& strings) { return po::value(&strings)->multitoken()->composing(); };
@@ -74,9 +68,9 @@ bool parse(const Strings& arguments, CaptureOptions& capture) {
         ("at", po::value(&capture.at),
          "before: as they came in, which is the default; after: as the chain left them.\n"
          "--filter sees the same")                                                                     //
-        ("snaplen,s", po::value<double>(), "bytes of each packet, at most; default: 65535")            //
-        ("count,c", po::value<double>(), "stop after that many packets")                               //
-        ("duration", po::value<double>(), "stop after that many seconds")                              //
+        ("snaplen,s", po::value<std::string>(), "bytes of each packet, at most; default: 65535")       //
+        ("count,c", po::value<std::string>(), "stop after that many packets")                          //
+        ("duration", po::value<std::string>(), "stop after that many seconds")                         //
         ("control", po::value(&capture.control), "the control socket; default: that of `xdplane run`") //
         ("json", po::bool_switch(&capture.json), "the summary as JSON on standard output");
     po::variables_map values;
@@ -84,18 +78,10 @@ bool parse(const Strings& arguments, CaptureOptions& capture) {
     if (capture.file.empty()) throw UsageError("-w FILE is missing");
     if (capture.file == "-" && capture.json) throw UsageError("-w - and --json both want standard output");
     if (capture.control.empty()) throw UsageError("--control is missing, and XDG_RUNTIME_DIR is not set");
-    if (values.contains("snaplen")) {
-        check_above_zero(values, "snaplen", kMaxTapSnaplen);
-        capture.snaplen = static_cast<u32>(values["snaplen"].as<double>());
-    }
-    if (values.contains("count")) {
-        check_above_zero(values, "count", u64{1} << 48);
-        capture.count = static_cast<u64>(values["count"].as<double>());
-    }
-    if (values.contains("duration")) {
-        check_above_zero(values, "duration", 1'000'000'000);
-        capture.duration = Seconds(values["duration"].as<double>());
-    }
+    if (values.contains("snaplen"))
+        capture.snaplen = static_cast<u32>(whole_number(values, "snaplen", 1, kMaxTapSnaplen));
+    if (values.contains("count")) capture.count = whole_number(values, "count", 1, u64{1} << 48);
+    if (values.contains("duration")) capture.duration = Seconds(seconds(values, "duration", 0, 1e9));
     return true;
 }
 

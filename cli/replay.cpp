@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "cli/command.h"
+#include "cli/numbers.h"
 #include "cli/report.h"
 #include "cli/trace_printer.h"
 #include "dataplane/chain_loader.h"
@@ -60,21 +61,6 @@ struct Arguments {
     ReplayOptions replay;
 };
 
-/// Boost lets a negative number wrap around; this does not.
-u64 number(const po::variables_map& values, const char* name, u64 least, u64 most) {
-    const auto& text = values[name].as<std::string>();
-    u64 value = 0;
-    std::size_t used = 0;
-    try {
-        if (!text.empty() && text[0] >= '0' && text[0] <= '9') value = std::stoull(text, &used, 0);
-    } catch (const std::exception&) {
-        used = 0;
-    }
-    if (used == 0 || used != text.size() || value < least || value > most)
-        throw UsageError(fmt::format("--{} {}: must be a number from {} to {}", name, text, least, most));
-    return value;
-}
-
 bool parse(const Strings& words, Arguments& arguments) {
     Options options{kUsageLine, kAbout, kExamples};
     auto& replay = arguments.replay;
@@ -106,9 +92,9 @@ bool parse(const Strings& words, Arguments& arguments) {
         ("quiet,q", po::bool_switch(&arguments.quiet), "no progress bar");
     po::variables_map values;
     if (!options.parse(words, values)) return false;
-    replay.workers = static_cast<u32>(number(values, "workers", 1, num_possible_cpus()));
-    replay.loops = number(values, "loop", 1, u64{1} << 40);
-    replay.seed = number(values, "seed", 0, ~u64{0});
+    replay.workers = static_cast<u32>(whole_number(values, "workers", 1, num_possible_cpus()));
+    replay.loops = whole_number(values, "loop", 1, u64{1} << 40);
+    replay.seed = whole_number(values, "seed", 0, ~u64{0});
     return true;
 }
 

@@ -13,6 +13,7 @@
 #include "cli/command.h"
 #include "cli/config_watch.h"
 #include "cli/log.h"
+#include "cli/numbers.h"
 #include "cli/service.h"
 #include "cli/stop_signals.h"
 #include "cli/trace_printer.h"
@@ -70,11 +71,11 @@ struct RunOptions {
     Strings eal;
 };
 
-std::optional<Seconds> seconds(const po::variables_map& values, const char* name) {
-    if (!values.contains(name)) return std::nullopt;
-    const double value = values[name].as<double>();
-    if (!(value > 0 && value < 1e9)) throw UsageError(fmt::format("--{}: must be seconds above 0", name));
-    return Seconds(value);
+/// A time that the run ends after.
+std::optional<Seconds> limit(const po::variables_map& values, const char* option) {
+    constexpr double kLongest = 1e9;
+    if (!values.contains(option)) return std::nullopt;
+    return Seconds(seconds(values, option, 0, kLongest));
 }
 
 bool parse(Strings words, RunOptions& run) {
@@ -88,10 +89,10 @@ bool parse(Strings words, RunOptions& run) {
         ("engine", po::value(&run.engine), "jit or interpreter; default: jit where there is one") //
         ("run-ahead", po::value(&run.run_ahead)->default_value("auto"),
          "fetch what lookups will need ahead of each burst: on, off or auto") //
-        ("workers", po::value(&run.workers),
-         "cores to filter on, at most; each has queues of the ports")     //
-        ("duration", po::value<double>(), "stop after that many seconds") //
-        ("until-idle", po::value<double>(),
+        ("workers", po::value<std::string>(),
+         "cores to filter on, at most; each has queues of the ports")          //
+        ("duration", po::value<std::string>(), "stop after that many seconds") //
+        ("until-idle", po::value<std::string>(),
          "stop when nothing has come in for that many seconds, as at the end of a capture") //
         ("control", po::value(&run.control),
          "path of the control socket; default: the configuration's, or /run/xdplane.sock as root,\n"
@@ -106,14 +107,14 @@ bool parse(Strings words, RunOptions& run) {
     po::variables_map values;
     if (!options.parse(words, values)) return false;
     if (run.config.empty()) throw UsageError("--config is missing");
-    if (values.contains("workers") && (run.workers < 1 || run.workers > num_possible_cpus()))
-        throw UsageError(fmt::format("--workers: must be a number from 1 to {}", num_possible_cpus()));
+    if (values.contains("workers"))
+        run.workers = static_cast<u32>(whole_number(values, "workers", 1, num_possible_cpus()));
     if (!run.log_level.empty() && !start_log(run.log_level, false))
         throw UsageError(fmt::format("--log-level {}: must be {}", run.log_level, kLogLevels));
     if (!run.engine.empty()) use_engine(run.engine);
     use_run_ahead(run.run_ahead);
-    run.duration = seconds(values, "duration");
-    run.until_idle = seconds(values, "until-idle");
+    run.duration = limit(values, "duration");
+    run.until_idle = limit(values, "until-idle");
     return true;
 }
 

@@ -9,6 +9,7 @@
 
 #include "bpf/syscall/bpf_system.h"
 #include "cli/command.h"
+#include "cli/numbers.h"
 #include "cli/one_program.h"
 #include "cli/trace_printer.h"
 #include "pcap_replay/output_file.h"
@@ -74,12 +75,11 @@ int test_run_command(const std::vector<std::string>& words) {
     std::string data_in;
     std::string data_out;
     std::string engine;
-    i64 repeat = 1;
     Options options{kUsageLine, kAbout, kExamples};
-    options.visible.add_options()                                              //
-        ("data-in", po::value(&data_in), "the packet")                         //
-        ("data-out", po::value(&data_out), "where to write what became of it") //
-        ("repeat", po::value(&repeat), "run it this often on the same buffer") //
+    options.visible.add_options()                                                                        //
+        ("data-in", po::value(&data_in), "the packet")                                                   //
+        ("data-out", po::value(&data_out), "where to write what became of it")                           //
+        ("repeat", po::value<std::string>()->default_value("1"), "run it this often on the same buffer") //
         ("engine", po::value(&engine), "jit or interpreter; default: jit where there is one");
     options.hidden.add_options()("program", po::value(&programs));
     options.positional.add("program", -1);
@@ -87,8 +87,7 @@ int test_run_command(const std::vector<std::string>& words) {
     if (!options.parse(words, values)) return kSuccess;
     if (programs.size() != 1) throw UsageError("one program is needed: OBJ:PROG");
     if (data_in.empty()) throw UsageError("--data-in is needed");
-    if (repeat < 1 || repeat > 0x7fffffff)
-        throw UsageError(fmt::format("--repeat {}: must be from 1 to 2147483647", repeat));
+    const u64 repeat = whole_number(values, "repeat", 1, 0x7fffffff);
     if (!engine.empty()) use_engine(engine);
 
     const auto data = read_file(data_in);

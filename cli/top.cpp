@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "cli/command.h"
+#include "cli/numbers.h"
 #include "cli/terminal.h"
 #include "cli/top_view.h"
 #include "dataplane/control_server.h"
@@ -42,22 +43,18 @@ struct TopOptions {
 
 bool parse(const std::vector<std::string>& arguments, TopOptions& top) {
     Options options{kUsageLine, kAbout, kExamples};
-    double count = 0;
     bool once = false;
     options.visible.add_options()                                                            //
-        ("interval", po::value(&top.interval), "seconds between two views; default: 1")      //
-        ("count", po::value(&count), "end after that many views")                            //
+        ("interval", po::value<std::string>(), "seconds between two views; default: 1")      //
+        ("count", po::value<std::string>(), "end after that many views")                     //
         ("once", po::bool_switch(&once), "one view, of one interval; the same as --count 1") //
         ("control", po::value(&top.control), "the control socket; default: that of `xdplane run`");
     po::variables_map values;
     if (!options.parse(arguments, values)) return false;
-    if (!(top.interval >= kShortest && top.interval <= kLongest))
-        throw UsageError(fmt::format("--interval: must be from {} to {} seconds", kShortest, kLongest));
+    if (values.contains("interval")) top.interval = seconds(values, "interval", kShortest, kLongest);
     if (once && values.contains("count")) throw UsageError("--once and --count exclude each other");
-    if (values.contains("count") && !(count >= 1 && count <= 1e9))
-        throw UsageError("--count: must be a number from 1 to 1000000000");
+    if (values.contains("count")) top.count = whole_number(values, "count", 1, 1'000'000'000);
     if (top.control.empty()) throw UsageError("--control is missing, and XDG_RUNTIME_DIR is not set");
-    if (values.contains("count")) top.count = static_cast<u64>(count);
     if (once) top.count = 1;
     return true;
 }

@@ -281,7 +281,7 @@ INSTANTIATE_TEST_SUITE_P(
                {},
                1,
                "run.toml:2: 'level' must be error"},
-        BadRun{"Workers", kNull, {"--workers", "0"}, 2, "--workers: must be a number from 1"},
+        BadRun{"Workers", kNull, {"--workers", "0"}, 2, "--workers 0: must be a whole number from 1"},
         BadRun{"WorkerOfQueue", kNull + "rx_queue_workers = [1]\n", {}, 1, "port a: there is no worker 1"},
         BadRun{"WorkerCpu",
                "worker_cpus = [255]\n" + kNull,
@@ -295,7 +295,7 @@ INSTANTIATE_TEST_SUITE_P(
                "the workers' CPUs are given twice"},
         BadRun{
             "WorkersAndCpus", "worker_cpus = [0, 1]\n" + kNull, {"--workers", "1"}, 1, "worker_cpus has 2"},
-        BadRun{"Duration", kNull, {"--duration", "-1"}, 2, "--duration: must be seconds above 0"}),
+        BadRun{"Duration", kNull, {"--duration", "-1"}, 2, "--duration -1: must be seconds, above 0"}),
     [](const auto& tested) { return std::string(tested.param.name); });
 
 TEST_F(RunBetweenHosts, BumpInTheWire) {
