@@ -59,7 +59,7 @@ std::vector<const Row*> choose(std::span<const Row> table, const std::string& na
             chosen[i] = true;
             known = true;
         }
-        if (!known) throw UsageError(fmt::format("there is no {} '{}' (see --list)", what, name));
+        if (!known) throw UsageError(fmt::format("there is no {} '{}'; --list shows all", what, name));
         begin = end + 1;
     }
     std::vector<const Row*> rows;

@@ -76,6 +76,8 @@ bool parse(const Strings& arguments, CaptureOptions& capture) {
     po::variables_map values;
     if (!options.parse(arguments, values)) return false;
     if (capture.file.empty()) throw UsageError("-w FILE is missing");
+    if (capture.at != "before" && capture.at != "after")
+        throw UsageError(fmt::format("--at {}: must be before or after", capture.at));
     if (capture.file == "-" && capture.json) throw UsageError("-w - and --json both want standard output");
     if (capture.control.empty()) throw UsageError("--control is missing, and XDG_RUNTIME_DIR is not set");
     if (values.contains("snaplen"))

@@ -13,13 +13,33 @@ namespace xdplane::cli {
 
 namespace po = boost::program_options;
 
+namespace {
+
+/// What a shell makes of a variable that is not set.
+void refuse_empty(const po::basic_option<char>& option) {
+    for (const std::string& value : option.value)
+        if (value.empty())
+            throw UsageError(option.position_key >= 0 ? "an argument is empty"
+                                                      : fmt::format("--{} is empty", option.string_key));
+}
+
+} // namespace
+
 bool Options::parse(const std::vector<std::string>& arguments, po::variables_map& values) {
     visible.add_options()("help,h", "show this help");
+    const bool takes_words = positional.max_total_count() != 0;
+    std::vector<std::string> surplus;
+    if (!takes_words) {
+        hidden.add_options()("surplus", po::value(&surplus));
+        positional.add("surplus", -1);
+    }
     po::options_description all;
     all.add(visible).add(hidden);
     const auto style = po::command_line_style::unix_style ^ po::command_line_style::allow_guessing;
-    po::store(po::command_line_parser(arguments).options(all).positional(positional).style(style).run(),
-              values);
+    const po::parsed_options parsed =
+        po::command_line_parser(arguments).options(all).positional(positional).style(style).run();
+    for (const auto& option : parsed.options) refuse_empty(option);
+    po::store(parsed, values);
     if (values.count("help") != 0) {
         std::ostringstream options;
         options << visible;
@@ -27,6 +47,8 @@ bool Options::parse(const std::vector<std::string>& arguments, po::variables_map
         return false;
     }
     po::notify(values);
+    if (!surplus.empty())
+        throw UsageError(fmt::format("'{}' is one word too many: no option takes it", surplus.front()));
     return true;
 }
 

@@ -29,7 +29,9 @@ struct Command {
 
 /// Printed with a hint at --help; exit status 2.
 struct UsageError : std::runtime_error {
-    using std::runtime_error::runtime_error;
+    explicit UsageError(const std::string& what, std::string below = {})
+        : std::runtime_error(what), subcommand(std::move(below)) {}
+    std::string subcommand; ///< whose --help it is, behind the command's name; empty: the command's own
 };
 
 /// One subcommand's options, and what its --help says around them.

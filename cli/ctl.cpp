@@ -70,7 +70,13 @@ int ctl_command(const std::vector<std::string>& arguments) {
     if (const auto word = command_in(arguments); word != arguments.end() && *word == "capture") {
         std::vector<std::string> others(arguments.begin(), word);
         others.insert(others.end(), word + 1, arguments.end());
-        return capture_command(others);
+        try {
+            return capture_command(others);
+        } catch (const UsageError& error) {
+            throw UsageError(error.what(), *word);
+        } catch (const po::error& error) {
+            throw UsageError(error.what(), *word);
+        }
     }
     const std::string after = list_of_commands() + std::string(kExamples);
     Options options{kUsageLine, kAbout, after};

@@ -67,6 +67,15 @@ Result<std::string> find_preload() {
                 (directory / kPlaces[0]).string());
 }
 
+/// What COMMAND is taken for where it stands in front of --, or without one; empty if nothing does.
+std::string misplaced_command(const Strings& words) {
+    for (auto word = words.begin(); word != words.end() && *word != "--"; ++word) {
+        if (!word->starts_with("-")) return *word;
+        if (*word == "--control" && word + 1 != words.end()) ++word;
+    }
+    return {};
+}
+
 /// Connects and hangs up: what is wrong is said before COMMAND starts.
 Result<> check_socket(const std::string& path) {
     sockaddr_un address{.sun_family = AF_UNIX, .sun_path = {}};
@@ -163,6 +172,8 @@ int exec_command(const Strings& words) {
     const auto separator = std::ranges::find(words, "--");
     Options options{kUsageLine, kAbout, kExamples};
     std::string control = default_control_path();
+    if (const std::string command = misplaced_command(words); !command.empty())
+        throw UsageError(fmt::format("COMMAND stands behind --, as in: xdplane exec -- {}", command));
     options.visible.add_options()("control", po::value(&control),
                                   "control socket of the data plane; default: that of `xdplane run`");
     po::variables_map values;

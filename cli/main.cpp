@@ -44,6 +44,7 @@ int run(const std::vector<std::string>& arguments) {
         return kUsage;
     }
     const std::string& name = arguments.front();
+    if (name == "help" && arguments.size() > 1) return run({arguments[1], "--help"});
     if (name == "--help" || name == "-h" || name == "help") {
         print_help(stdout);
         return kSuccess;
@@ -57,7 +58,8 @@ int run(const std::vector<std::string>& arguments) {
         try {
             return command.run({arguments.begin() + 1, arguments.end()});
         } catch (const UsageError& error) {
-            return usage_error(name, error.what());
+            const std::string& below = error.subcommand;
+            return usage_error(below.empty() ? name : name + " " + below, error.what());
         } catch (const boost::program_options::error& error) {
             return usage_error(name, error.what());
         }

@@ -7,6 +7,8 @@
 #include <set>
 #include <unistd.h>
 
+#include <fmt/ranges.h>
+
 #include "cli/command.h"
 #include "cli/numbers.h"
 #include "cli/report.h"
@@ -133,15 +135,19 @@ Result<ChainConfig> chain_of(const Arguments& arguments) {
     if (arguments.config.empty()) return alone;
     auto config = read_config(arguments.config);
     if (!config) return fail(config.error());
+    if (config->chains.empty()) return fail(ENOENT, "{}: defines no chain", arguments.config);
+    Strings names;
+    for (const ChainConfig& chain : config->chains) names.push_back(chain.name);
     if (!arguments.chain.empty()) {
         const ChainConfig* chain = config->chain(arguments.chain);
-        if (chain == nullptr) return fail(ENOENT, "{}: no chain '{}'", arguments.config, arguments.chain);
+        if (chain == nullptr)
+            return fail(ENOENT, "{}: no chain '{}' (it has: {})", arguments.config, arguments.chain,
+                        fmt::join(names, ", "));
         return *chain;
     }
-    if (config->chains.empty()) return fail(ENOENT, "{}: defines no chain", arguments.config);
     if (config->chains.size() > 1)
-        return fail(EINVAL, "{}: defines {} chains; say which with --chain", arguments.config,
-                    config->chains.size());
+        return fail(EINVAL, "{}: defines {} chains; say which with --chain (of: {})", arguments.config,
+                    config->chains.size(), fmt::join(names, ", "));
     return config->chains.front();
 }
 

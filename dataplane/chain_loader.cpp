@@ -81,8 +81,8 @@ StageConfig parse_stage(const std::string& text) {
     StageConfig stage;
     const std::size_t colon = text.rfind(':');
     std::error_code ignored;
-    if (colon == std::string::npos || text.find('/', colon) != std::string::npos ||
-        std::filesystem::exists(text, ignored)) {
+    if (colon == std::string::npos || colon == 0 || colon + 1 == text.size() ||
+        text.find('/', colon) != std::string::npos || std::filesystem::exists(text, ignored)) {
         stage.object = find_object(text);
     } else {
         stage.object = find_object(text.substr(0, colon));

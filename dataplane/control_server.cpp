@@ -175,7 +175,11 @@ std::string default_control_path() {
 }
 
 Result<ControlConnection> ControlConnection::open(const std::string& path) {
-    const auto failed = [&](int code) { return fail(code, "{}: {}", path, std::strerror(code)); };
+    const auto failed = [&](int code) {
+        const bool nobody = code == ENOENT || code == ECONNREFUSED;
+        return fail(code, "{}: {}{}", path, std::strerror(code),
+                    nobody ? " (is `xdplane run` running?)" : "");
+    };
     if (path.empty() || path.size() > kMaxSocketPath) return failed(path.empty() ? ENOENT : ENAMETOOLONG);
     sockaddr_un address{.sun_family = AF_UNIX, .sun_path = {}};
     path.copy(address.sun_path, path.size());

@@ -243,12 +243,13 @@ TEST_F(Capture, WhatMakesNoSenseIsRefused) {
         {{"-w", file, "--verdict", "accept"},
          "there is no verdict 'accept' (there are: aborted, drop, pass, tx, redirect)"},
         {{"-w", file, "--reason", "bad"}, "there is no reason 'bad' (there are: drop, aborted, "},
-        {{"-w", file, "--at", "within"}, "must be before or after"},
+        {{"-w", file, "--at", "within"},
+         "--at within: must be before or after (see xdplane ctl capture --help)"},
         {{"-w", file, "--snaplen", "0"}, "--snaplen 0: must be a whole number from 1 to 65535"},
         {{"-w", file, "--snaplen", "65536"}, "--snaplen 65536: must be a whole number from 1 to 65535"},
         {{"-w", file, "--count", "-1"}, "--count"},
         {{"-w", file, "--duration", "0"}, "--duration"},
-        {{"-w", file, "word"}, "too many positional options"},
+        {{"-w", file, "word"}, "ctl capture: 'word' is one word too many"},
         {{"-w", file, "--frob"}, "unrecognised option"},
     };
     for (const auto& [words, message] : usage) {

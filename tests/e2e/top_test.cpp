@@ -176,7 +176,8 @@ TEST_F(Top, WrongWords) {
     }
     const Finished nobody = run_process({kProgram, "top", "--once", "--control", scratch_.file("none")}, 60s);
     EXPECT_EQ(nobody.status, 1);
-    EXPECT_EQ(nobody.err, fmt::format("xdplane: {}: No such file or directory\n", scratch_.file("none")));
+    EXPECT_EQ(nobody.err, fmt::format("xdplane: {}: No such file or directory (is `xdplane run` running?)\n",
+                                      scratch_.file("none")));
 }
 
 TEST_F(Top, TheDataPlaneGoesAway) {
