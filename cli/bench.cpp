@@ -160,6 +160,8 @@ bool parse(const std::vector<std::string>& words, Arguments& arguments) {
     if (values.contains("seconds")) arguments.seconds = seconds(values, "seconds", 0, 3600);
     if (values.contains("rounds"))
         arguments.rounds = static_cast<u32>(whole_number(values, "rounds", 1, 1000));
+    if (arguments.json && is_standard_output(arguments.html))
+        throw UsageError("--json and --html both use standard output");
     if (arguments.program.empty() != arguments.capture.empty())
         throw UsageError("--prog and -r need each other");
     if (!arguments.program.empty() && !arguments.cases.empty())
@@ -207,7 +209,8 @@ int bench_command(const std::vector<std::string>& words) {
         options.progress = [&progress](double share, std::string_view what) { progress.show(share, what); };
     const bench::Report report = bench::run(options);
     progress.clear();
-    fmt::print("{}", arguments.json ? bench::report_json(report) : bench::report_table(report));
+    fmt::print(is_standard_output(arguments.html) ? stderr : stdout, "{}",
+               arguments.json ? bench::report_json(report) : bench::report_table(report));
     if (page) {
         page->put(bench::report_html(report));
         if (auto done = page->finish(); !done) return failed(done.error().context(arguments.html));

@@ -78,7 +78,8 @@ bool parse(const Strings& arguments, CaptureOptions& capture) {
     if (capture.file.empty()) throw UsageError("-w FILE is missing");
     if (capture.at != "before" && capture.at != "after")
         throw UsageError(fmt::format("--at {}: must be before or after", capture.at));
-    if (capture.file == "-" && capture.json) throw UsageError("-w - and --json both want standard output");
+    if (is_standard_output(capture.file) && capture.json)
+        throw UsageError(fmt::format("-w {} and --json both want standard output", capture.file));
     if (capture.control.empty()) throw UsageError("--control is missing, and XDG_RUNTIME_DIR is not set");
     if (values.contains("snaplen"))
         capture.snaplen = static_cast<u32>(whole_number(values, "snaplen", 1, kMaxTapSnaplen));

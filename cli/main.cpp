@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Copyright (c) 2026, the xdplane authors
+#include <cerrno>
 #include <csignal>
 #include <cstdio>
+#include <cstring>
 #include <exception>
+#include <fcntl.h>
+#include <system_error>
 
 #include "cli/command.h"
 
@@ -67,10 +71,26 @@ int run(const std::vector<std::string>& arguments) {
     return usage_error("", fmt::format("there is no command '{}'", name));
 }
 
+/// A standard stream that is closed would be the next file that is opened, and get what is printed: its
+/// number is taken by something that can not be used so.
+void take_closed_streams() {
+    constexpr int kFlags[] = {O_WRONLY, O_RDONLY, O_RDWR};
+    for (int fd = 0; fd < 3; ++fd)
+        if (::fcntl(fd, F_GETFD) < 0) (void)::open("/dev/null", kFlags[fd]); // the lowest free number
+}
+
+/// `code`: 0 if the reason has been forgotten.
+std::string unwritten(int code) {
+    return fmt::format("standard output: cannot be written{}{}", code != 0 ? ": " : "",
+                       code != 0 ? std::strerror(code) : "");
+}
+
 /// Output that did not reach its reader is a failure, also where it is only the table.
 int close_stdout(int status) {
-    if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return status;
-    print_error("standard output: cannot be written");
+    const bool failed_before = std::ferror(stdout) != 0;
+    const int code = std::fflush(stdout) == 0 ? 0 : errno;
+    if (code == 0 && !failed_before) return status;
+    print_error(unwritten(code));
     return kFailure;
 }
 
@@ -78,12 +98,17 @@ int close_stdout(int status) {
 } // namespace xdplane::cli
 
 int main(int argc, char** argv) {
+    xdplane::cli::take_closed_streams();
     // A reader that goes away is an error of the write, with a name, and no silent end.
     std::signal(SIGPIPE, SIG_IGN);
     try {
         return xdplane::cli::close_stdout(xdplane::cli::run({argv + (argc > 0 ? 1 : 0), argv + argc}));
     } catch (const std::bad_alloc&) {
         xdplane::cli::print_error("out of memory");
+    } catch (const std::system_error& error) {
+        // Who printed could not say where to.
+        const bool printed = std::ferror(stdout) != 0;
+        xdplane::cli::print_error(printed ? xdplane::cli::unwritten(error.code().value()) : error.what());
     } catch (const std::exception& error) {
         xdplane::cli::print_error(error.what());
     }

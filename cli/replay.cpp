@@ -4,6 +4,7 @@
 #include <atomic>
 #include <csignal>
 #include <cstdio>
+#include <filesystem>
 #include <set>
 #include <unistd.h>
 
@@ -100,6 +101,33 @@ bool parse(const Strings& words, Arguments& arguments) {
     return true;
 }
 
+Strings outputs_of(const Arguments& arguments) {
+    const auto& replay = arguments.replay;
+    Strings outputs{replay.passed,     replay.dropped,    replay.tx,
+                    replay.redirected, replay.per_packet, arguments.dump_maps};
+    std::erase(outputs, "");
+    return outputs;
+}
+
+bool uses_standard_output(const Arguments& arguments) {
+    return std::ranges::any_of(outputs_of(arguments), is_standard_output);
+}
+
+/// Two outputs in one file would be one that looks whole.
+void check_outputs(const Arguments& arguments) {
+    std::set<std::string> places;
+    for (const std::string& path : outputs_of(arguments)) {
+        std::error_code unknown;
+        std::filesystem::path place = std::filesystem::absolute(path, unknown);
+        if (!unknown) place = std::filesystem::weakly_canonical(place, unknown);
+        if (is_standard_output(path) || unknown) place = is_standard_output(path) ? "-" : path;
+        if (place != "/dev/null" && !places.insert(place).second)
+            throw UsageError(fmt::format("{} is given for two outputs", path));
+    }
+    if (arguments.json && uses_standard_output(arguments))
+        throw UsageError("--json and an output both use standard output");
+}
+
 /// What boost cannot see.
 void check(Arguments& arguments) {
     if (arguments.inputs.empty()) throw UsageError("no capture to read: -r is missing");
@@ -114,14 +142,7 @@ void check(Arguments& arguments) {
     for (const std::string& map : arguments.maps)
         if (map.find('=') == std::string::npos || map.front() == '=' || map.back() == '=')
             throw UsageError(fmt::format("--map {}: must be MAP=FILE", map));
-    std::set<std::string> outputs;
-    const auto& replay = arguments.replay;
-    for (const std::string& path : {replay.passed, replay.dropped, replay.tx, replay.redirected,
-                                    replay.per_packet, arguments.dump_maps})
-        if (!path.empty() && path != "/dev/null" && !outputs.insert(path).second)
-            throw UsageError(fmt::format("{} is given for two outputs", path));
-    if (arguments.json && outputs.contains("-"))
-        throw UsageError("--json and an output both use standard output");
+    check_outputs(arguments);
     if (std::count(arguments.inputs.begin(), arguments.inputs.end(), "-") > 1)
         throw UsageError("standard input is given twice");
     if (!arguments.engine.empty()) use_engine(arguments.engine);
@@ -220,10 +241,7 @@ int replay_command(const std::vector<std::string>& words) {
     }
 
     // With a capture on standard output the table goes to the other stream.
-    const bool captured = options.passed == "-" || options.dropped == "-" || options.tx == "-" ||
-                          options.redirected == "-" || options.per_packet == "-" ||
-                          arguments.dump_maps == "-";
-    fmt::print(captured ? stderr : stdout, "{}",
+    fmt::print(uses_standard_output(arguments) ? stderr : stdout, "{}",
                arguments.json ? summary_json(*summary) : summary_table(*summary));
     if (summary->damage) return failed(*summary->damage);
     return summary->interrupted ? kInterrupted : kSuccess;

@@ -20,9 +20,8 @@ bool wants_colour() {
     return (none == nullptr || *none == '\0') && terminal != nullptr && std::string_view(terminal) != "dumb";
 }
 
-void write_all(std::string_view text) {
-    std::fwrite(text.data(), 1, text.size(), stdout);
-    std::fflush(stdout);
+bool write_all(std::string_view text) {
+    return std::fwrite(text.data(), 1, text.size(), stdout) == text.size() && std::fflush(stdout) == 0;
 }
 
 } // namespace
@@ -43,11 +42,11 @@ Terminal::Terminal() : screen_(::isatty(STDOUT_FILENO) == 1), colour_(wants_colo
         raw.c_cc[VSUSP] = _POSIX_VDISABLE; // who stopped it would be left on the second screen
         ::tcsetattr(STDIN_FILENO, TCSANOW, &raw);
     }
-    write_all("\x1b[?1049h\x1b[?25l");
+    (void)write_all("\x1b[?1049h\x1b[?25l");
 }
 
 Terminal::~Terminal() {
-    if (screen_) write_all("\x1b[?25h\x1b[?1049l");
+    if (screen_) (void)write_all("\x1b[?25h\x1b[?1049l");
     if (keys_) ::tcsetattr(STDIN_FILENO, TCSANOW, &before_);
     signalfd_siginfo taken{};
     while (signals_ && ::read(signals_.get(), &taken, sizeof taken) > 0) {
@@ -55,15 +54,15 @@ Terminal::~Terminal() {
     pthread_sigmask(SIG_SETMASK, &mask_before_, nullptr);
 }
 
-void Terminal::show(const std::vector<TopLine>& lines) {
+bool Terminal::show(const std::vector<TopLine>& lines) {
     if (screen_) return show_on_screen(lines);
     std::string text = first_ ? "" : "\n";
     for (const TopLine& line : lines) text += line.text + "\n";
     first_ = false;
-    write_all(text);
+    return write_all(text);
 }
 
-void Terminal::show_on_screen(const std::vector<TopLine>& lines) const {
+bool Terminal::show_on_screen(const std::vector<TopLine>& lines) const {
     winsize window{};
     if (::ioctl(STDOUT_FILENO, TIOCGWINSZ, &window) != 0 || window.ws_row == 0 || window.ws_col == 0)
         window = {.ws_row = 24, .ws_col = 80, .ws_xpixel = 0, .ws_ypixel = 0};
@@ -84,7 +83,7 @@ void Terminal::show_on_screen(const std::vector<TopLine>& lines) const {
                    window.ws_col + std::size_t{2}) +
             "\x1b[K";
     frame += "\x1b[J";
-    write_all(frame);
+    return write_all(frame);
 }
 
 Terminal::Event Terminal::wait(std::chrono::milliseconds time) {

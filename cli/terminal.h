@@ -24,13 +24,14 @@ public:
     Terminal& operator=(const Terminal&) = delete;
 
     [[nodiscard]] bool on_screen() const { return screen_; }
-    void show(const std::vector<TopLine>& lines);
+    /// False if nobody can read it any more.
+    [[nodiscard]] bool show(const std::vector<TopLine>& lines);
     /// Until the time is up, the window changed its size, or somebody wants to quit: q, SIGINT, SIGTERM,
     /// SIGHUP.
     [[nodiscard]] Event wait(std::chrono::milliseconds time);
 
 private:
-    void show_on_screen(const std::vector<TopLine>& lines) const;
+    [[nodiscard]] bool show_on_screen(const std::vector<TopLine>& lines) const;
 
     bool screen_ = false;
     bool keys_ = false;

@@ -104,9 +104,9 @@ int test_run_command(const std::vector<std::string>& words) {
         if (auto done = file->finish(); !done) return failed(done.error().context(data_out));
     }
     const char* name = verdict_name(one->program->parts().type->type, result->value);
-    fmt::print(data_out == "-" ? stderr : stdout, "return value {}{}{}{}, {} bytes, {} ns\n", result->value,
-               name != nullptr ? " (" : "", name != nullptr ? name : "", name != nullptr ? ")" : "",
-               result->data.size(), result->duration_ns);
+    fmt::print(is_standard_output(data_out) ? stderr : stdout, "return value {}{}{}{}, {} bytes, {} ns\n",
+               result->value, name != nullptr ? " (" : "", name != nullptr ? name : "",
+               name != nullptr ? ")" : "", result->data.size(), result->duration_ns);
     return kSuccess;
 }
 

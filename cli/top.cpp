@@ -78,17 +78,18 @@ Result<Sample> sample(const TopOptions& top) {
     return Sample{std::move(*status), std::move(*stats)};
 }
 
-/// Until its user or --count ends it. Error: the data plane does not answer any more.
+/// Until its user or --count ends it, or nobody reads it any more (which main() says). Error: the data plane
+/// does not answer any more.
 Result<> watch(const TopOptions& top, Sample before) {
     const std::chrono::duration<double> interval(top.interval);
     Terminal terminal;
     std::vector<TopLine> lines{{fmt::format("the first {} s ...", top.interval)}};
-    if (terminal.on_screen()) terminal.show(lines);
+    if (terminal.on_screen() && !terminal.show(lines)) return {};
     for (u64 shown = 0; !top.count || shown < *top.count;) {
         const auto event = terminal.wait(std::chrono::ceil<std::chrono::milliseconds>(interval));
         if (event == Terminal::Event::quit) return {};
         if (event == Terminal::Event::resized) {
-            terminal.show(lines);
+            if (!terminal.show(lines)) return {};
             continue;
         }
         auto now = sample(top);
@@ -96,7 +97,7 @@ Result<> watch(const TopOptions& top, Sample before) {
         // Another process has taken the place of the one before: its counters begin anew.
         if (now->status["pid"] == before.status["pid"]) {
             lines = top_view(now->status, before.stats, now->stats);
-            terminal.show(lines);
+            if (!terminal.show(lines)) return {};
             ++shown;
         }
         before = std::move(*now);

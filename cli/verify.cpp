@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Copyright (c) 2026, the xdplane authors
+#include <cerrno>
 #include <csignal>
 #include <cstdio>
 #include <nlohmann/json.hpp>
+#include <system_error>
 #include <unistd.h>
 
 #include "bpf/libbpf/object.h"
@@ -186,7 +188,8 @@ bool verify_object(const std::string& path, const Show& show, Json* programs) {
             programs->push_back(to_json(path, *verdict, show));
         else
             print_verdict(path, *verdict, show);
-        std::fflush(stdout); // a signal may end the next one
+        // A signal may end the next one; and if nobody reads this one, nobody will read that.
+        if (std::fflush(stdout) != 0) throw std::system_error(errno, std::generic_category());
     }
     return all_accepted;
 }

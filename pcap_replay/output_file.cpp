@@ -24,6 +24,11 @@ mode_t current_umask() {
 
 } // namespace
 
+bool is_standard_output(const std::string& path) {
+    constexpr std::string_view kNames[] = {"-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"};
+    return std::ranges::find(kNames, path) != std::end(kNames);
+}
+
 OutputFile::OutputFile(OutputFile&& other) noexcept
     : fd_(std::move(other.fd_)),
       path_(std::move(other.path_)),
@@ -40,7 +45,7 @@ OutputFile::~OutputFile() {
 Result<OutputFile> OutputFile::open(const std::string& path) {
     OutputFile file;
     file.path_ = path;
-    if (path == "-") {
+    if (is_standard_output(path)) {
         file.fd_ = UniqueFd(::dup(STDOUT_FILENO));
         if (!file.fd_) return system_error(errno);
         return file;

@@ -11,9 +11,13 @@
 
 namespace xdplane {
 
+/// Whether this is standard output: "-", or a name of the system's for it. What is printed besides has to go
+/// elsewhere then.
+[[nodiscard]] bool is_standard_output(const std::string& path);
+
 /// An output that is whole or not there: it is written beside its final name (NAME.XXXXXX.part), and
-/// finish() moves it there once every byte is safe in the file. Without finish() nothing is left. "-" is
-/// standard output; devices and pipes are written directly, because they cannot be renamed. One thread.
+/// finish() moves it there once every byte is safe in the file. Without finish() nothing is left. Standard
+/// output, devices and pipes are written directly, because they cannot be renamed. One thread.
 class OutputFile {
 public:
     static Result<OutputFile> open(const std::string& path);

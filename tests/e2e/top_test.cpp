@@ -180,6 +180,18 @@ TEST_F(Top, WrongWords) {
                                       scratch_.file("none")));
 }
 
+TEST_F(Top, ItsReaderGoesAway) {
+    const auto in_shell = [&](const std::string& script) {
+        Strings words = command({"--interval", "0.05"});
+        words.insert(words.begin(), {"sh", "-c", script, "sh"});
+        return run_process(words, 60s);
+    };
+    EXPECT_EQ(in_shell("\"$@\" | head -1").err, "xdplane: standard output: cannot be written\n");
+    const Finished full = in_shell("\"$@\" >/dev/full");
+    EXPECT_EQ(full.status, 1);
+    EXPECT_EQ(full.err, "xdplane: standard output: cannot be written\n");
+}
+
 TEST_F(Top, TheDataPlaneGoesAway) {
     Process top(command({"--interval", "0.05"}));
     OnTerminal live(command({"--interval", "0.05"}));
