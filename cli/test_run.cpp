@@ -1,17 +1,19 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Copyright (c) 2026, the xdplane authors
+#include <cerrno>
 #include <cstdio>
 #include <cstring>
-#include <filesystem>
-#include <fstream>
 #include <iterator>
 #include <linux/bpf.h>
+#include <linux/if_ether.h>
 
+#include "bpf/run/packet.h"
 #include "bpf/syscall/bpf_system.h"
 #include "cli/command.h"
 #include "cli/numbers.h"
 #include "cli/one_program.h"
 #include "cli/trace_printer.h"
+#include "dataplane/read_file.h"
 #include "pcap_replay/output_file.h"
 
 namespace xdplane::cli {
@@ -30,17 +32,18 @@ constexpr std::string_view kExamples =
     "  xdplane test-run acl.bpf.o:acl --data-in arp.bin --data-out out.bin\n"
     "  xdplane test-run acl.bpf.o:acl --data-in arp.bin --repeat 1000000 --engine interpreter";
 
-Result<std::vector<u8>> read_file(const std::string& path) {
-    std::error_code code;
-    if (std::filesystem::is_directory(path, code)) return fail(EISDIR, "{}: {}", path, std::strerror(EISDIR));
-    std::ifstream in(path, std::ios::binary);
-    if (!in) return fail(errno, "{}: {}", path, std::strerror(errno));
-    return std::vector<u8>(std::istreambuf_iterator<char>(in), {});
-}
+/// Of a file: more than any packet has.
+constexpr std::size_t kMostData = std::size_t{1} << 20;
 
 const char* verdict_name(u32 type, u32 value) {
     static constexpr const char* kNames[] = {"XDP_ABORTED", "XDP_DROP", "XDP_PASS", "XDP_TX", "XDP_REDIRECT"};
     return type == BPF_PROG_TYPE_XDP && value < std::size(kNames) ? kNames[value] : nullptr;
+}
+
+/// Which is nearly always the reason for EINVAL.
+std::string lengths() {
+    return fmt::format(" (the packet of an XDP program has {} to {})", ETH_HLEN,
+                       kFrameSize - kFrameTail - kHeadroom);
 }
 
 struct RunResult {
@@ -50,7 +53,7 @@ struct RunResult {
 };
 
 /// BPF_PROG_TEST_RUN. A program may make its packet longer: the answer gets more room than the question.
-Result<RunResult> test_run(int fd, const std::vector<u8>& data, u32 repeat) {
+Result<RunResult> test_run(int fd, const std::string& data, u32 repeat) {
     RunResult result{.value = 0, .duration_ns = 0, .data = std::vector<u8>(data.size() + 65536)};
     bpf_attr attr;
     std::memset(&attr, 0, sizeof attr);
@@ -61,7 +64,8 @@ Result<RunResult> test_run(int fd, const std::vector<u8>& data, u32 repeat) {
     attr.test.data_size_out = static_cast<u32>(result.data.size());
     attr.test.repeat = repeat;
     if (const long code = bpf_syscall(BPF_PROG_TEST_RUN, &attr, sizeof attr); code < 0)
-        return fail(static_cast<int>(-code), "{}", std::strerror(static_cast<int>(-code)));
+        return fail(static_cast<int>(-code), "{} bytes: {}{}", data.size(),
+                    std::strerror(static_cast<int>(-code)), code == -EINVAL ? lengths() : "");
     result.value = attr.test.retval;
     result.duration_ns = attr.test.duration;
     result.data.resize(std::min<std::size_t>(result.data.size(), attr.test.data_size_out));
@@ -90,8 +94,8 @@ int test_run_command(const std::vector<std::string>& words) {
     const u64 repeat = whole_number(values, "repeat", 1, 0x7fffffff);
     if (!engine.empty()) use_engine(engine);
 
-    const auto data = read_file(data_in);
-    if (!data) return failed(data.error());
+    const auto data = read_file(data_in, kMostData);
+    if (!data) return failed(data.error().context(data_in));
     const auto one = load_one_program(programs.front());
     if (!one) return failed(one.error());
     const TracePrinter printer;

@@ -5,12 +5,11 @@
 #include <algorithm>
 #include <cerrno>
 #include <charconv>
-#include <cstring>
 #include <filesystem>
-#include <fstream>
 #include <limits>
-#include <sstream>
 #include <toml++/toml.h>
+
+#include "dataplane/read_file.h"
 
 namespace xdplane {
 namespace {
@@ -365,14 +364,11 @@ std::string find_object(const std::string& name) {
 }
 
 Result<Config> read_config(const std::string& path) {
-    std::error_code code;
-    if (fs::is_directory(path, code)) return fail(EISDIR, "{}: {}", path, std::strerror(EISDIR));
-    std::ifstream in(path, std::ios::binary);
-    if (!in) return fail(errno, "{}: {}", path, std::strerror(errno));
-    std::ostringstream text;
-    text << in.rdbuf();
+    constexpr std::size_t kLongest = std::size_t{16} << 20;
+    const auto text = read_file(path, kLongest);
+    if (!text) return fail(text.error(), path);
     try {
-        const toml::table root = toml::parse(text.str(), path);
+        const toml::table root = toml::parse(*text, path);
         return ConfigReader(path).read(root);
     } catch (const toml::parse_error& error) {
         std::string reason(error.description());

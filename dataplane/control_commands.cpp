@@ -221,7 +221,7 @@ Result<Json> load(Daemon& daemon, const Json& request) {
     if (!found) return fail(found.error());
     const NamedMap& map = **found;
     const auto path = request.at("file").get<std::string>();
-    const auto entries = read_map_file(map, path, MapFileKind::regular);
+    const auto entries = read_map_file(map, path, FileKind::regular);
     if (!entries) return fail(entries.error());
     const auto done = replace_entries(*map.map, *entries);
     if (!done) return fail(done.error(), fmt::format("{}: map {}", path, map.name));

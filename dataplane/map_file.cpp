@@ -4,39 +4,12 @@
 
 #include <cerrno>
 #include <cstring>
-#include <fcntl.h>
 #include <linux/bpf.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-#include "bpf/base/unique_fd.h"
 #include "bpf/maps/map_of_maps.h"
 
 namespace xdplane {
 namespace {
-
-Result<std::string> read_whole(const std::string& path, MapFileKind kind) {
-    const bool regular = kind == MapFileKind::regular;
-    const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | (regular ? O_NONBLOCK : 0)));
-    struct stat status{};
-    if (!fd || ::fstat(fd.get(), &status) != 0) return fail(errno, "{}", std::strerror(errno));
-    if (S_ISDIR(status.st_mode)) return fail(EISDIR, "{}", std::strerror(EISDIR));
-    if (regular && !S_ISREG(status.st_mode)) return fail(EINVAL, "is no regular file");
-    std::string text;
-    for (std::size_t size = 0;;) {
-        constexpr std::size_t kSome = std::size_t{1} << 20;
-        text.resize(size + kSome);
-        const ssize_t n = ::read(fd.get(), text.data() + size, kSome);
-        if (n < 0 && errno == EINTR) continue;
-        if (n < 0) return fail(errno, "{}", std::strerror(errno));
-        size += static_cast<std::size_t>(n);
-        if (size > kMaxMapFile) return fail(EFBIG, "has more than {} MiB", kMaxMapFile >> 20);
-        if (n == 0) {
-            text.resize(size);
-            return text;
-        }
-    }
-}
 
 Result<> check_fillable(const Map& map, MapFileFormat format) {
     if (map.spec().type == BPF_MAP_TYPE_PROG_ARRAY)
@@ -91,14 +64,14 @@ Result<MapEntries> parse_map_file(const NamedMap& map, std::string_view text, co
     return entries;
 }
 
-Result<MapEntries> read_map_file(const NamedMap& map, const std::string& path, MapFileKind kind) {
-    const auto text = read_whole(path, kind);
+Result<MapEntries> read_map_file(const NamedMap& map, const std::string& path, FileKind kind) {
+    const auto text = read_file(path, kMaxMapFile, kind);
     if (!text) return fail(text.error(), fmt::format("{}: map {}", path, map.name));
     return parse_map_file(map, *text, path, map_file_format(path, *text));
 }
 
 Result<> load_map(const NamedMap& map, const std::string& path) {
-    const auto entries = read_map_file(map, path, MapFileKind::any);
+    const auto entries = read_map_file(map, path, FileKind::any);
     if (!entries) return fail(entries.error());
     const bool keyless = map.map->spec().key_size == 0;
     for (u32 i = 0; i < entries->size(); ++i) {

@@ -7,6 +7,7 @@
 #include "bpf/base/result.h"
 #include "dataplane/map_entries.h"
 #include "dataplane/maps_json.h"
+#include "dataplane/read_file.h"
 
 /// Files that maps are filled from: lists, CSV and JSON (docs/map-files.md). Errors are one line: "FILE:LINE:
 /// reason", or with the number of the entry for JSON. Control thread.
@@ -20,13 +21,9 @@ inline constexpr std::size_t kMaxMapFile = std::size_t{1} << 30; ///< bytes
 inline constexpr std::size_t kMaxMapLine = 4096;                 ///< bytes of a line of a list or of CSV
 inline constexpr u32 kMaxCsvColumns = 64;
 
-/// What may be read: anything (a pipe, too), or a regular file alone, which nobody can make us wait for.
-enum class MapFileKind : u8 { any, regular };
-
 /// Reads and checks a file for a map: every key can be one of this map, and no key is there twice with
 /// different values (JSON: the last one counts). The map is not touched.
-[[nodiscard]] Result<MapEntries> read_map_file(const NamedMap& map, const std::string& path,
-                                               MapFileKind kind);
+[[nodiscard]] Result<MapEntries> read_map_file(const NamedMap& map, const std::string& path, FileKind kind);
 
 /// Stores a file's entries, one after the other (BPF_ANY), all of them checked before. Fills queues, stacks
 /// and bloom filters too, from JSON.

@@ -234,7 +234,7 @@ TEST(MapFile, FormatsByNameAndBeginning) {
 TEST(MapFile, WhatIsNoFileIsRefused) {
     const NamedMap map = named(hash(4));
     const auto error = [&](const std::string& path) {
-        const auto entries = read_map_file(map, path, MapFileKind::regular);
+        const auto entries = read_map_file(map, path, FileKind::regular);
         return entries ? "accepted" : entries.error().message;
     };
     EXPECT_EQ(error("/nowhere/x"), "/nowhere/x: map m: No such file or directory");
