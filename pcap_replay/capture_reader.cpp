@@ -137,6 +137,19 @@ Result<> CaptureReader::read_pcap_header(u32 magic) {
     }
     u8 first[4];
     std::memcpy(first, &magic, sizeof first);
+    struct Packer {
+        std::string_view begin;
+        const char* name;
+        const char* reader;
+    };
+    constexpr Packer kPackers[] = {{"\x1f\x8b", "gzip", "zcat"},
+                                   {"\x28\xb5\x2f\xfd", "zstd", "zstdcat"},
+                                   {"\xfd\x37zX", "xz", "xzcat"},
+                                   {"BZh", "bzip2", "bzcat"}};
+    for (const Packer& packer : kPackers)
+        if (std::string_view(reinterpret_cast<const char*>(first), sizeof first).starts_with(packer.begin))
+            return fail(EINVAL, "is compressed by {}: unpack it first, as in {} FILE | xdplane replay -r -",
+                        packer.name, packer.reader);
     return fail(EINVAL, "not a pcap or pcapng file (it starts with {:02x} {:02x} {:02x} {:02x})", first[0],
                 first[1], first[2], first[3]);
 }
