@@ -210,12 +210,12 @@ int replay_command(const std::vector<std::string>& words) {
     Arguments arguments;
     if (!parse(words, arguments)) return kSuccess;
     check(arguments);
-    stop_on_signals();
     auto inputs = open_inputs(arguments.inputs);
     if (!inputs) return failed(inputs.error());
     auto loaded = load(arguments, *inputs);
     if (!loaded) return failed(loaded.error());
 
+    stop_on_signals(); // until now there was nothing to complete, and what is waited for may take long
     // Opened before the work, so that a place where nothing can be written is known in time.
     std::optional<OutputFile> maps;
     if (!arguments.dump_maps.empty()) {

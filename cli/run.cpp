@@ -280,7 +280,10 @@ Result<InlineReport> run_config(RunOptions run) {
     const ServiceManager manager;        // changes the environment: before other threads, too
     const TracePrinter printer;
     const auto loading = std::chrono::system_clock::now();
-    auto config = load_config(run.config);
+    auto config = [&run] {
+        const StopSignals::Released released; // a file may be a pipe, and verification may take its time
+        return load_config(run.config);
+    }();
     if (!config) return fail(config.error());
     const LogConfig& log = (*config)->config.log;
     if (auto started = start_log(run.log_level.empty() ? log.level : run.log_level, log.time); !started)

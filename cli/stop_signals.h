@@ -38,6 +38,25 @@ public:
         return signal > 0 ? signal : 0;
     }
 
+    /// While one lives, SIGINT and SIGTERM end the program as they would without us: for work that may wait
+    /// for others, and leaves nothing behind.
+    class Released {
+    public:
+        Released() {
+            sigset_t set;
+            sigemptyset(&set);
+            sigaddset(&set, SIGINT);
+            sigaddset(&set, SIGTERM);
+            pthread_sigmask(SIG_UNBLOCK, &set, &blocked_);
+        }
+        ~Released() { pthread_sigmask(SIG_SETMASK, &blocked_, nullptr); }
+        Released(const Released&) = delete;
+        Released& operator=(const Released&) = delete;
+
+    private:
+        sigset_t blocked_{};
+    };
+
 private:
     sigset_t set_{};
     sigset_t before_{};
