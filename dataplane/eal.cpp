@@ -229,6 +229,12 @@ Result<> start_eal(std::vector<std::string> arguments, u32 workers, std::vector<
         return fail(error, "DPDK does not start with '{}': {}", fmt::join(arguments, " "),
                     reason.empty() ? rte_strerror(error) : reason);
     }
+    // What it does not take it leaves at the end, and says nothing: a device without its -a, for example.
+    if (const auto taken = static_cast<std::size_t>(started) + 1; taken < argv.size()) {
+        const std::string word = argv[taken];
+        stop_eal();
+        return fail(EINVAL, "DPDK does not take '{}': it is no option, and belongs to none", word);
+    }
     if (!talkative) take_xdp_log();
     return {};
 }

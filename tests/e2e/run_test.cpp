@@ -273,6 +273,7 @@ INSTANTIATE_TEST_SUITE_P(
                1,
                "program refused: R1 offset is outside of the packet"},
         BadRun{"EalArgument", kNull, {"--", "--nonsense"}, 1, "unrecognized option '--nonsense'"},
+        BadRun{"EalWord", kNull, {"--", "0000:01:00.0"}, 1, "DPDK does not take '0000:01:00.0'"},
         BadRun{"Option", kNull, {"--nonsense"}, 2, "nonsense"},
         BadRun{"Engine", kNull, {"--engine", "steam"}, 2, "--engine steam: must be jit or interpreter"},
         BadRun{"LogLevel", kNull, {"--log-level", "loud"}, 2, "--log-level loud: must be error, warning"},
