@@ -28,7 +28,7 @@ constexpr std::string_view kAbout =
 constexpr std::string_view kExamples =
     "FILE holds the bytes of the packet, from the Ethernet header on, and nothing else.\n"
     "\nExamples:\n"
-    "  printf '\\xff\\xff\\xff\\xff\\xff\\xff\\2\\0\\0\\0\\0\\1\\x08\\x06' > arp.bin\n"
+    "  printf '\\377\\377\\377\\377\\377\\377\\2\\0\\0\\0\\0\\1\\10\\6' > arp.bin\n"
     "  xdplane test-run acl.bpf.o:acl --data-in arp.bin --data-out out.bin\n"
     "  xdplane test-run acl.bpf.o:acl --data-in arp.bin --repeat 1000000 --engine interpreter";
 
