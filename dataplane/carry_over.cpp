@@ -151,8 +151,8 @@ const char* name_of(MapFate fate) {
     return kNames[static_cast<u32>(fate)];
 }
 
-CarryOver::CarryOver(std::span<const std::unique_ptr<Object>> running)
-    : running_(running), names_(object_names(running)) {}
+CarryOver::CarryOver(std::string chain, std::span<const std::unique_ptr<Object>> running)
+    : chain_(std::move(chain)), running_(running), names_(object_names(running)) {}
 
 const Object* CarryOver::find(const std::string& name) const {
     const auto found = std::ranges::find(names_, name);
@@ -164,7 +164,8 @@ Result<> CarryOver::prepare(Object& object, const std::string& name, const std::
     const auto btf = object.btf();
     const auto old_btf = running != nullptr ? running->btf() : nullptr;
     for (const Object::MapInfo& info : object.maps()) {
-        MapChange& change = changes_.emplace_back(MapChange{.object = name, .map = info.name});
+        MapChange& change =
+            changes_.emplace_back(MapChange{.chain = chain_, .object = name, .map = info.name});
         if (running == nullptr || always_fresh(info) || filled.contains(info.name)) continue;
         const auto old = std::ranges::find(running->maps(), info.name, &Object::MapInfo::name);
         const auto map = running->map(info.name);

@@ -29,6 +29,7 @@ enum class MapFate : u8 {
 [[nodiscard]] const char* name_of(MapFate fate);
 
 struct MapChange {
+    std::string chain;
     std::string object; ///< its name in the chain
     std::string map;
     MapFate fate = MapFate::fresh;
@@ -39,7 +40,7 @@ struct MapChange {
 class CarryOver {
 public:
     /// `running`: the objects of the chain in the generation that runs.
-    explicit CarryOver(std::span<const std::unique_ptr<Object>> running);
+    CarryOver(std::string chain, std::span<const std::unique_ptr<Object>> running);
 
     /// Before object.load(). `name`: the object's in its chain; `filled`: maps of it that a file will fill.
     /// EINVAL: a map whose shape changed in a way that loses its contents; the message says which, and how.
@@ -54,6 +55,7 @@ private:
     /// The running object of that name; null if there is none.
     [[nodiscard]] const Object* find(const std::string& name) const;
 
+    std::string chain_;
     std::span<const std::unique_ptr<Object>> running_;
     std::vector<std::string> names_; ///< of `running_`
     std::vector<MapChange> changes_;

@@ -187,7 +187,8 @@ Json change_of_generation(const Daemon& daemon, bool with_maps) {
     Json maps = Json::array();
     if (with_maps)
         for (const MapChange& change : daemon.running().changes)
-            maps.push_back({{"object", change.object},
+            maps.push_back({{"chain", change.chain},
+                            {"object", change.object},
                             {"map", change.map},
                             {"contents", name_of(change.fate)},
                             {"entries", change.entries}});
@@ -207,8 +208,8 @@ std::string generation_text(const Daemon& daemon, const Json& result) {
     for (const Json& map : result["maps"]) {
         const u64 entries = map["entries"].get<u64>();
         text += fmt::format(
-            "  {}:{} {}{}\n", map["object"].get<std::string>(), map["map"].get<std::string>(),
-            map["contents"].get<std::string>(),
+            "  {}/{}:{} {}{}\n", map["chain"].get<std::string>(), map["object"].get<std::string>(),
+            map["map"].get<std::string>(), map["contents"].get<std::string>(),
             entries == 0
                 ? ""
                 : fmt::format(", {}", entries == 1 ? "1 entry" : fmt::format("{} entries", entries)));

@@ -56,7 +56,7 @@ Result<std::shared_ptr<const LoadedConfig>> load_config(const std::string& path,
         if (running != nullptr)
             if (const auto found = running->chains.find(port.chain); found != running->chains.end())
                 old = found->second.objects;
-        CarryOver carry(old);
+        CarryOver carry(port.chain, old);
         auto chain = load_chain(loaded->config.chain(port.chain)->stages, std::nullopt, &carry);
         if (!chain) return fail(chain.error());
         loaded->changes.insert(loaded->changes.end(), carry.changes().begin(), carry.changes().end());

@@ -4,6 +4,7 @@
 #include <csignal>
 #include <fstream>
 #include <gtest/gtest.h>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <random>
 #include <sys/socket.h>
@@ -294,6 +295,18 @@ TEST_F(TwoChains, EveryCommandTakesTheSameNamesOfMaps) {
             EXPECT_EQ(done.err.find("blocklist_stats"), done.err.rfind("blocklist_stats"))
                 << "each name once: " << done.err;
         }
+}
+
+TEST_F(TwoChains, AReloadSaysWhatBecameOfEachChainsMaps) {
+    const Finished done = ctl({"reload"});
+    EXPECT_EQ(done.status, 0) << done.err;
+    EXPECT_NE(done.out.find("\n  left/blocklist:blocklist kept\n"), std::string::npos) << done.out;
+    EXPECT_NE(done.out.find("\n  right/blocklist:blocklist kept\n"), std::string::npos) << done.out;
+    std::map<std::string, int> maps;
+    const json again = result("reload");
+    for (const json& map : again["maps"]) ++maps[map["chain"]];
+    EXPECT_GE(maps["left"], 3);
+    EXPECT_GT(maps["right"], maps["left"]) << "sanity's are beside them";
 }
 
 TEST_F(Ctl, WrongWordsAreUsageErrors) {
