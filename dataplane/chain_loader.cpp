@@ -30,7 +30,12 @@ std::string unique_name(const Taken& taken, const std::string& name) {
 Result<> fill_maps(const StageConfig& config, const Object& object, const std::string& object_name) {
     for (const auto& [name, path] : config.maps) {
         const auto map = object.map(name);
-        if (map == nullptr) return fail(ENOENT, "{}: no map '{}' (for {})", object.file(), name, path);
+        if (map == nullptr) {
+            std::vector<std::string> names;
+            for (const auto& info : object.maps()) names.push_back(info.name);
+            return fail(ENOENT, "{}: no map '{}' for {} (it has: {})", object.file(), name, path,
+                        fmt::join(names, ", "));
+        }
         if (auto done = load_map({object_name, name, map}, path); !done) return done;
     }
     return {};

@@ -105,7 +105,7 @@ public:
         const auto* table = node->as_table();
         if (table == nullptr) return error(*node, fmt::format("'{}' must be a table of strings", key));
         for (const auto& [name, value] : *table) {
-            if (value.as_string() == nullptr)
+            if (value.as_string() == nullptr || value.as_string()->get().empty())
                 return error(value, fmt::format("'{}' must be the path of a file", name.str()));
             out.emplace_back(name.str(), value.as_string()->get());
         }

@@ -172,6 +172,8 @@ TEST_F(ConfigFile, ErrorsNameFileAndLine) {
          ":5: unknown key 'map' in a stage"},
         {"[[chain]]\nname = \"c\"\n[[chain.stage]]\nobject = \"o\"\nmaps = \"p\"\n",
          ":5: 'maps' must be a table of strings"},
+        {"[[chain]]\nname = \"c\"\n[[chain.stage]]\nobject = \"o\"\nmaps = { m = \"\" }\n",
+         ":5: 'm' must be the path of a file"},
         {"[[chain]]\nname = \"c\"\n[[chain.stage]]\nobject = \"o\"\nmaps = { m = 1 }\n",
          ":5: 'm' must be the path of a file"},
     };
