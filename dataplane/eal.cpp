@@ -44,6 +44,8 @@ std::vector<u32> allowed_cpus() {
 /// Worker lcores 1..n pinned to a CPU each, the control thread on lcore 0 floating over all of them. With
 /// more CPUs than workers, the first CPU is left to the control thread and the system.
 Result<std::string> lcore_map(u32 workers, std::span<const u32> wanted) {
+    if (workers >= RTE_MAX_LCORE)
+        return fail(EINVAL, "{} workers: this build of DPDK has lcores for {}", workers, RTE_MAX_LCORE - 1);
     const std::vector<u32> cpus = allowed_cpus();
     std::string map = fmt::format("0@({})", fmt::join(cpus, ","));
     const std::size_t first = cpus.size() > workers ? cpus.size() - workers : 0;

@@ -283,6 +283,8 @@ INSTANTIATE_TEST_SUITE_P(
                1,
                "run.toml:2: 'level' must be error"},
         BadRun{"Workers", kNull, {"--workers", "0"}, 2, "--workers 0: must be a whole number from 1"},
+        BadRun{
+            "WorkersWithoutLcores", "workers = 256\n" + kNull, {}, 1, "256 workers: this build of DPDK has"},
         BadRun{"WorkerOfQueue", kNull + "rx_queue_workers = [1]\n", {}, 1, "port a: there is no worker 1"},
         BadRun{"WorkerCpu",
                "worker_cpus = [255]\n" + kNull,
