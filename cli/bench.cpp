@@ -217,6 +217,10 @@ int bench_command(const std::vector<std::string>& words) {
     }
     for (const std::string& failure : report.failures) print_error(failure);
     if (report.interrupted) return kInterrupted;
+    if (report.results.empty() && report.failures.empty() && !options.load) {
+        print_error("nothing was measured: none of the engines does any of the cases here");
+        return kFailure;
+    }
     return report.failures.empty() ? kSuccess : kFailure;
 }
 

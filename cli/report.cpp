@@ -62,6 +62,8 @@ std::string summary_json(const ReplaySummary& summary) {
     for (const StageSummary& stage : summary.stages)
         json["stages"].push_back(
             {{"name", stage.name}, {"packets", stage.packets}, {"verdicts", verdicts_json(stage.verdicts)}});
+    if (summary.damage) json["damage"] = summary.damage->message;
+    if (summary.interrupted) json["interrupted"] = true;
     return json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 
