@@ -17,6 +17,14 @@ namespace {
 
 struct TooManyStates {};
 
+/// Without what keys are made of: a register of a key that is also an argument of the lookup, as r1 may be,
+/// holds one of the two.
+std::vector<RegisterUse> uses_of(const LoweredProgram& lowered) {
+    std::vector<RegisterUse> uses;
+    for (const LoweredInsn& insn : lowered.insns()) uses.push_back(register_use(insn));
+    return uses;
+}
+
 } // namespace
 
 void RecordedStates::record(VerifyRequest request, Verify verifier) {
@@ -49,10 +57,7 @@ const std::vector<State>& RecordedStates::at(u32 insn, const Chain& chain) const
 
 AbstractionCheck::AbstractionCheck(const VerifiedProgram& verified, const LoweredProgram& lowered,
                                    const RecordedStates& states)
-    : verified_(verified),
-      lowered_(lowered),
-      states_(states),
-      lowered_live_(std::in_place, lowered, register_uses(lowered)) {
+    : verified_(verified), lowered_(lowered), states_(states), lowered_live_(lowered, uses_of(lowered)) {
     const auto flow = analyse_control_flow(verified.insns(), {.loops = true, .traits = call_traits});
     if (flow)
         live_ = flow->live_registers;
@@ -131,7 +136,7 @@ void AbstractionCheck::before(u32 insn, const u64* registers) noexcept {
         RecordedStates::Chain chain{static_cast<i32>(frames_[run.root].function)};
         for (std::size_t i = run.root + 1; i < frames_.size(); ++i) chain.push_back(frames_[i - 1].last);
         const auto& states = states_.at(origin, chain);
-        const u16 live = live_[origin] & lowered_live_->before(insn);
+        const u16 live = live_[origin] & lowered_live_.before(insn);
         Bases fresh;
         why_ = "no state at all";
         const bool found = std::ranges::any_of(states, [&](const State& state) {

@@ -2,7 +2,6 @@
 // Copyright (c) 2026, the xdplane authors
 #pragma once
 #include <map>
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -83,9 +82,9 @@ private:
     const VerifiedProgram& verified_;
     const LoweredProgram& lowered_;
     const RecordedStates& states_;
-    std::vector<u16> live_;                ///< by verified insn
-    std::optional<Liveness> lowered_live_; ///< registers that nobody reads may have been left out
-    std::vector<u32> functions_;           ///< of lowered functions: index of the verified one
+    std::vector<u16> live_;      ///< by verified insn
+    Liveness lowered_live_;      ///< registers that nobody reads may have been left out
+    std::vector<u32> functions_; ///< of lowered functions: index of the verified one
     std::vector<Run> frames_;
     Bases bases_;
     const struct XdpBuff* packet_ = nullptr;

@@ -22,7 +22,7 @@ inline constexpr u32 kRandomValueSizes[kRandomMaps] = {16, 24, 40, 32};
 /// at offsets that were bounded in one of many ways, null checks, spills, sub-programs, loops, helpers. Most
 /// are right, many nearly: bounds off by one, checks of the wrong register or forgotten, single fields of
 /// insns changed; some hold a pattern that is never safe, which must be found. The same seed gives the same
-/// program everywhere.
+/// program in every run of one binary (compilers may draw the arguments of a call in another order).
 class RandomProgram {
 public:
     explicit RandomProgram(u64 seed) : random_(seed * 0x9e3779b97f4a7c15ULL + 1) {}
