@@ -95,9 +95,14 @@ struct OwnCase {
         auto object = Object::open(stage.object);
         if (!object) return fail(object.error());
         if (auto name = choose_xdp_program(**object, stage.program); !name) return fail(name.error());
-        auto packets = bench::read_traffic(capture, kMost);
-        if (!packets) return fail(packets.error());
-        own.packets = std::move(*packets);
+        auto traffic = bench::read_traffic(capture, kMost);
+        if (!traffic) return fail(traffic.error());
+        if (traffic->too_long != 0)
+            fmt::print(stderr, "xdplane: bench: {}: packets of more than {} bytes are left out: {}\n",
+                       capture, traffic->longest, traffic->too_long);
+        if (traffic->first)
+            fmt::print(stderr, "xdplane: bench: {}: the first {} packets are measured\n", capture, kMost);
+        own.packets = std::move(traffic->packets);
         return own;
     }
 

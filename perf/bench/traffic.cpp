@@ -195,21 +195,26 @@ PacketSet make_traffic(Traffic traffic, FrameSize size, u32 count, u32 packets) 
     return set;
 }
 
-Result<PacketSet> read_traffic(const std::string& path, u32 most) {
-    constexpr u32 kRoom = kFrameSize - kHeadroom - kFrameTail;
+Result<CapturedTraffic> read_traffic(const std::string& path, u32 most) {
     auto reader = CaptureReader::open(path);
     if (!reader) return fail(reader.error(), path);
-    PacketSet set;
+    CapturedTraffic traffic{.longest = kFrameSize - kHeadroom - kFrameTail};
     CapturedPacket packet;
-    while (set.size() < most && (*reader)->next(packet)) {
+    while ((*reader)->next(packet)) {
         if (packet.link_type != kLinkEthernet)
             return fail(EINVAL, "{}: has packets of another link type than Ethernet", path);
-        if (packet.captured <= kRoom) set.add({packet.data, packet.captured});
+        traffic.first = traffic.packets.size() == most;
+        if (traffic.first) break;
+        if (packet.captured <= traffic.longest)
+            traffic.packets.add({packet.data, packet.captured});
+        else
+            ++traffic.too_long;
     }
     // Part of a capture would be measured as if it were all of it.
     if ((*reader)->error()) return fail(*(*reader)->error(), path);
-    if (set.size() == 0) return fail(EINVAL, "{}: holds no packet of up to {} bytes", path, kRoom);
-    return set;
+    if (traffic.packets.size() == 0)
+        return fail(EINVAL, "{}: holds no packet of up to {} bytes", path, traffic.longest);
+    return traffic;
 }
 
 } // namespace xdplane::bench

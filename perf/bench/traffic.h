@@ -50,8 +50,15 @@ enum class FrameSize : u8 {
 /// `packets` packets, the same in every run. `count`: of flows or prefixes.
 [[nodiscard]] PacketSet make_traffic(Traffic traffic, FrameSize size, u32 count, u32 packets);
 
-/// The packets of a capture, up to `most`, but for those longer than a Linux page has room for. Errors name
-/// the file; EINVAL if it holds none, or other link types than Ethernet.
-[[nodiscard]] Result<PacketSet> read_traffic(const std::string& path, u32 most);
+/// Packets of a capture, and what was left out.
+struct CapturedTraffic {
+    PacketSet packets;
+    u64 too_long = 0;   ///< packets of more than `longest` bytes
+    u32 longest = 0;    ///< what a Linux page has room for
+    bool first = false; ///< there are more packets behind these
+};
+/// The first `most` packets of a capture. Errors name the file; EINVAL if it holds none, or other link types
+/// than Ethernet.
+[[nodiscard]] Result<CapturedTraffic> read_traffic(const std::string& path, u32 most);
 
 } // namespace xdplane::bench
