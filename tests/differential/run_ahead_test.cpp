@@ -25,6 +25,7 @@
 #include "tests/support/hex.h"
 #include "tests/support/kernel_oracle.h"
 #include "tests/support/plausible_program.h"
+#include "tests/support/reader.h"
 
 namespace xdplane::test {
 namespace {
@@ -219,7 +220,7 @@ TEST(RunAheadStress, MapsThatChangeMeanwhile) {
 
     std::atomic<bool> stop{false};
     std::thread worker([&] {
-        const int slot = Reclaimer::instance().online();
+        const Reader reader;
         t_run = RunContext{};
         std::array<u64, kBurst> bytes{};
         Burst burst;
@@ -233,9 +234,8 @@ TEST(RunAheadStress, MapsThatChangeMeanwhile) {
         while (!stop.load(std::memory_order_relaxed)) {
             program->run_burst(burst);
             for (const XdpBuff& packet : burst.packets) EXPECT_EQ(packet.verdict, 2U);
-            Reclaimer::instance().quiescent(slot);
+            reader.quiescent();
         }
-        Reclaimer::instance().offline(slot);
     });
     std::mt19937 random(3);
     std::vector<u8> value(maps[3]->syscall_value_size());

@@ -27,6 +27,7 @@
 #include "bpf/run/packet.h"
 #include "bpf/run/run_context.h"
 #include "tests/support/eventually.h"
+#include "tests/support/reader.h"
 
 using namespace xdplane;
 
@@ -86,8 +87,7 @@ protected:
 
 /// A worker: bursts of random keys, most of them among those that come and go.
 void Stress::work(u32 cpu, u32 seed) {
-    const int slot = Reclaimer::instance().online();
-    ASSERT_GE(slot, 0);
+    const Reader reader;
     t_run = RunContext{};
     t_run.cpu = cpu;
     std::mt19937 random(seed);
@@ -107,9 +107,8 @@ void Stress::work(u32 cpu, u32 seed) {
         entry_->run_burst(burst);
         for (u32 i = 0; i < burst.count; ++i) ++verdicts[std::min(burst.packets[i].verdict, 4U)];
         packets += burst.count;
-        Reclaimer::instance().quiescent(slot);
+        reader.quiescent();
     }
-    Reclaimer::instance().offline(slot);
     const std::lock_guard guard(sums_lock_);
     packets_ += packets;
     for (u32 i = 0; i < verdicts.size(); ++i) verdicts_[i] += verdicts[i];

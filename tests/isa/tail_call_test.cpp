@@ -4,11 +4,11 @@
 #include <linux/bpf.h>
 #include <thread>
 
-#include "bpf/base/reclaimer.h"
 #include "bpf/helpers/helper.h"
 #include "bpf/isa/assembler.h"
 #include "bpf/maps/prog_array.h"
 #include "tests/support/engines.h"
+#include "tests/support/reader.h"
 #include "tests/support/unverified_program.h"
 
 /// Tail calls and frames on every engine: what a target sees, where it returns to, and when a call fails.
@@ -212,7 +212,7 @@ TEST_P(TailCalls, SwappedWhileWorkersRun) {
     std::atomic<bool> stop{false};
     std::array<std::atomic<u64>, 10> seen{};
     const auto work = [&](const Program& p) {
-        const int slot = Reclaimer::instance().online();
+        const Reader reader;
         Burst burst;
         burst.count = kBurst;
         while (!stop.load(std::memory_order_relaxed)) {
@@ -220,9 +220,8 @@ TEST_P(TailCalls, SwappedWhileWorkersRun) {
             p.run_burst(burst);
             for (const XdpBuff& packet : burst.packets)
                 seen[std::min(packet.verdict, 9U)].fetch_add(1, std::memory_order_relaxed);
-            Reclaimer::instance().quiescent(slot);
+            reader.quiescent();
         }
-        Reclaimer::instance().offline(slot);
     };
     std::thread first(work, std::cref(*constant));
     std::thread second(work, std::cref(*variable));

@@ -11,10 +11,10 @@
 #include <thread>
 #include <vector>
 
-#include "bpf/base/reclaimer.h"
 #include "bpf/maps/hash.h"
 #include "bpf/run/run_context.h"
 #include "tests/support/line_keys.h"
+#include "tests/support/reader.h"
 
 namespace xdplane {
 namespace {
@@ -96,7 +96,7 @@ TEST_F(HashLine, EntriesOfSlotsAndChainAreDeleted) {
 }
 
 TEST_F(HashLine, AReaderKeepsEveryValueThatItFound) {
-    const int slot = Reclaimer::instance().online();
+    const Reader reader;
     std::vector<std::pair<u64, const Value*>> held;
     fill();
     for (u64 first = 100; first < 103; ++first)
@@ -116,11 +116,10 @@ TEST_F(HashLine, AReaderKeepsEveryValueThatItFound) {
         EXPECT_EQ(value->first, first);
         EXPECT_TRUE(is_whole(*value));
     }
-    Reclaimer::instance().offline(slot);
 }
 
 TEST_F(HashLine, SlotsAreUsedAgainOnceReadersArePast) {
-    const int slot = Reclaimer::instance().online();
+    const Reader reader;
     ASSERT_EQ(put(keys_[0], 0), 0);
     ASSERT_EQ(put(keys_[1], 0), 0);
     const u64 line = line_of(find(keys_[0]));
@@ -131,17 +130,16 @@ TEST_F(HashLine, SlotsAreUsedAgainOnceReadersArePast) {
     // Stamps are taken in batches, so a slot may have to wait for two quiescent points.
     u32 in_line = 0;
     for (u32 i = 0; i < 99; ++i) {
-        Reclaimer::instance().quiescent(slot);
+        reader.quiescent();
         ASSERT_EQ(put(keys_[2], i), 0);
         in_line += line_of(find(keys_[2])) == line;
     }
     EXPECT_GE(in_line, 33U);
-    Reclaimer::instance().offline(slot);
 }
 
 // What `bpftool map update` in a loop does, and whoever ages entries.
 TEST_F(HashLine, IterationVisitsEveryKeyOnceWhileTheyAreUpdatedOrDeleted) {
-    const int slot = Reclaimer::instance().online();
+    const Reader reader;
     for (const bool deletes : {true, false}) {
         fill();
         std::multiset<u64> seen;
@@ -158,7 +156,6 @@ TEST_F(HashLine, IterationVisitsEveryKeyOnceWhileTheyAreUpdatedOrDeleted) {
         EXPECT_EQ(seen, std::multiset<u64>(keys_.begin(), keys_.begin() + kEntries));
         for (u32 i = 0; i < kEntries; ++i) EXPECT_EQ(find(keys_[i]) == nullptr, deletes);
     }
-    Reclaimer::instance().offline(slot);
 }
 
 TEST_F(HashLine, ForEachVisitsEveryKeyOnceWhileTheyAreUpdatedOrDeleted) {
@@ -181,9 +178,10 @@ TEST_F(HashLine, ForEachVisitsEveryKeyOnceWhileTheyAreUpdatedOrDeleted) {
             }
             return 0;
         };
-        const int slot = Reclaimer::instance().online();
-        EXPECT_EQ(map_->ops().for_each(*map_, each, &context), kEntries);
-        Reclaimer::instance().offline(slot);
+        {
+            const Reader reader;
+            EXPECT_EQ(map_->ops().for_each(*map_, each, &context), kEntries);
+        }
         EXPECT_EQ(context.seen, std::multiset<u64>(keys_.begin(), keys_.begin() + kEntries));
         for (u32 i = 0; i < kEntries; ++i) EXPECT_EQ(find(keys_[i]) == nullptr, deletes);
     }
@@ -252,7 +250,7 @@ void look_while_keys_move(u32 keys_in_use, bool quiescent) {
         done = true;
     });
     t_run.cpu = 0;
-    const int slot = Reclaimer::instance().online();
+    const Reader reader;
     u64 lost = 0;
     u64 torn = 0;
     while (!done.load(std::memory_order_relaxed)) {
@@ -264,10 +262,9 @@ void look_while_keys_move(u32 keys_in_use, bool quiescent) {
                              __atomic_load_n(&value->second, __ATOMIC_RELAXED)};
             torn += quiescent && !is_whole(copy);
         }
-        if (quiescent) Reclaimer::instance().quiescent(slot);
+        if (quiescent) reader.quiescent();
         if (rounds.fetch_add(1, std::memory_order_relaxed) % 8 == 0) std::this_thread::yield();
     }
-    Reclaimer::instance().offline(slot);
     writer.join();
     EXPECT_EQ(lost, 0U);
     EXPECT_EQ(torn, 0U);

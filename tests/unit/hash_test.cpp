@@ -12,8 +12,8 @@
 #include <thread>
 #include <vector>
 
-#include "bpf/base/reclaimer.h"
 #include "bpf/run/run_context.h"
+#include "tests/support/reader.h"
 
 namespace xdplane {
 namespace {
@@ -27,17 +27,6 @@ std::shared_ptr<Map> make(u32 type, u32 key_size, u32 value_size, u32 max_entrie
     EXPECT_TRUE(map) << map.error().message;
     return map ? *map : nullptr;
 }
-
-/// The test's thread as a reader of the Reclaimer, as a worker is.
-class Reader {
-public:
-    Reader() : slot_(Reclaimer::instance().online()) {}
-    ~Reader() { Reclaimer::instance().offline(slot_); }
-    void quiescent() { Reclaimer::instance().quiescent(slot_); }
-
-private:
-    int slot_;
-};
 
 u64* find(Map& map, u64 key) { return static_cast<u64*>(map.ops().lookup(map, &key)); }
 int put(Map& map, u64 key, u64 value, u64 flags = BPF_ANY) {

@@ -13,22 +13,12 @@
 #include "bpf/base/reclaimer.h"
 #include "bpf/maps/run_ahead.h"
 #include "tests/support/lpm_map.h"
+#include "tests/support/reader.h"
 
 namespace xdplane {
 namespace {
 
 using Bytes = std::vector<u8>;
-
-/// The test's thread as a reader of the Reclaimer, as a worker is.
-class Reader {
-public:
-    Reader() : slot_(Reclaimer::instance().online()) {}
-    ~Reader() { Reclaimer::instance().offline(slot_); }
-    void quiescent() { Reclaimer::instance().quiescent(slot_); }
-
-private:
-    int slot_;
-};
 
 TEST(LpmTrieReaders, AReaderKeepsTheValueItFoundUntilItIsQuiescent) {
     Reader reader;
@@ -50,6 +40,15 @@ struct Checked {
 };
 u64 proof(u64 address) { return address * 0x9e3779b97f4a7c15ULL + 1; }
 
+/// Of a key that a prefix fits which stays: false if it was not matched.
+bool finds_whole(Map& map, const void* key) {
+    const auto* value = static_cast<const Checked*>(map.ops().lookup(map, key));
+    EXPECT_NE(value, nullptr) << "a prefix that stays was not matched";
+    if (value == nullptr) return false;
+    EXPECT_EQ(value->proof, proof(value->address));
+    return true;
+}
+
 // Prefixes that stay are matched by every lookup, whatever comes and goes above, below and beside them, and
 // what is found is whole.
 void look_up_while_others_update(u32 filling, u32 rounds) {
@@ -70,13 +69,10 @@ void look_up_while_others_update(u32 filling, u32 rounds) {
             for (u32 packet = 0; packet < 32; ++packet) {
                 const u32 low = random() % 0x1000;
                 const V4 key = v4(32, (random() % 64) << 26 | 0x5000 | low);
-                const auto* value = static_cast<const Checked*>(map->ops().lookup(*map, &key));
-                if (value == nullptr) {
-                    ADD_FAILURE() << "a prefix that stays was not matched";
+                if (!finds_whole(*map, &key)) {
                     stop = true;
                     break;
                 }
-                EXPECT_EQ(value->proof, proof(value->address));
             }
             hits.fetch_add(32, std::memory_order_relaxed);
             reader.quiescent();
@@ -144,13 +140,10 @@ TEST(LpmTrieReaders, LookupsBehindShortcutsWhileOthersUpdate) {
                 KeyWords words{};
                 std::memcpy(words.word.data(), &key, sizeof key);
                 map->ops().ahead->note(*map, &key, words, &notes[std::size_t{packet} * kNoteWords]);
-                const auto* value = static_cast<const Checked*>(map->ops().lookup(*map, &key));
-                if (value == nullptr) {
-                    ADD_FAILURE() << "a prefix that stays was not matched";
+                if (!finds_whole(*map, &key)) {
                     stop = true;
                     break;
                 }
-                EXPECT_EQ(value->proof, proof(value->address));
             }
             map->ops().ahead->fetch(*map, notes.data(), 32);
             hits.fetch_add(32, std::memory_order_relaxed);

@@ -15,11 +15,11 @@
 #include <unistd.h>
 #include <vector>
 
-#include "bpf/base/reclaimer.h"
 #include "bpf/btf/btf.h"
 #include "bpf/run/run_context.h"
 #include "dataplane/map_replace.h"
 #include "tests/support/btf_builder.h"
+#include "tests/support/reader.h"
 
 namespace xdplane {
 namespace {
@@ -348,7 +348,7 @@ TEST(MapReplace, WhatStaysIsNeverMissing) {
         u64 missing = 0;
         u32 counted = 0;
         std::thread worker([&] {
-            const int slot = Reclaimer::instance().online();
+            const Reader reader;
             const u8 prefix[8] = {32, 0, 0, 0, 10, 200, 0, 1};
             const u8 address[4] = {10, 0, 0, 0};
             while (!stop) {
@@ -359,10 +359,9 @@ TEST(MapReplace, WhatStaysIsNeverMissing) {
                     __atomic_fetch_add(value, 1, __ATOMIC_RELAXED);
                     ++counted;
                 }
-                Reclaimer::instance().quiescent(slot);
+                reader.quiescent();
                 ++rounds;
             }
-            Reclaimer::instance().offline(slot);
         });
         while (rounds == 0) std::this_thread::yield();
         for (int round = 0; round < 20; ++round) {

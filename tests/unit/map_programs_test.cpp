@@ -13,13 +13,13 @@
 #include <thread>
 #include <utility>
 
-#include "bpf/base/reclaimer.h"
 #include "bpf/helpers/helper.h"
 #include "bpf/isa/assembler.h"
 #include "bpf/maps/map_of_maps.h"
 #include "bpf/run/run_context.h"
 #include "tests/support/engines.h"
 #include "tests/support/line_keys.h"
+#include "tests/support/reader.h"
 #include "tests/support/unverified_program.h"
 
 namespace xdplane {
@@ -322,15 +322,14 @@ TEST(MapPrograms, KeysOfOneLineThatMoveAreAlwaysFound) {
             for (u32 i = 0; i < 60'000; ++i) EXPECT_EQ(put(i % in_use), 0);
             done = true;
         });
-        const int slot = Reclaimer::instance().online();
+        const Reader reader;
         u64 wrong = 0;
         while (!done.load(std::memory_order_relaxed)) {
             for (u32 i = 0; i < in_use; ++i)
                 for (std::size_t engine = 0; engine < lookups[i].engines(); ++engine)
                     wrong += lookups[i].run(engine) != i + 1;
-            Reclaimer::instance().quiescent(slot);
+            reader.quiescent();
         }
-        Reclaimer::instance().offline(slot);
         writer.join();
         EXPECT_EQ(wrong, 0U);
     }
