@@ -26,16 +26,18 @@ bool LookupEmitter::is_compiled(const Map& map) {
            std::ranges::find(kRows, map.spec().type, &Row::type) != std::end(kRows);
 }
 
+const KeyPiece* LookupEmitter::index_in_hand(const LookupKey* key) {
+    if (key == nullptr || key->pieces.size() != 1) return nullptr;
+    const KeyPiece& piece = key->pieces[0];
+    const bool whole = piece.begin == 0 && piece.size == sizeof(u32);
+    return whole && piece.kind != KeyPiece::Kind::memory ? &piece : nullptr;
+}
+
 bool LookupEmitter::needs_no_stack(const Map& map, const LookupKey& key) {
-    if (!map.ops().array_like || key.pieces.size() != 1) return false;
-    const KeyPiece& piece = key.pieces[0];
-    const bool loaded = piece.kind == KeyPiece::Kind::memory ||
-                        (piece.kind == KeyPiece::Kind::in_register && !is_readable(map, piece));
-    return !loaded && piece.begin == 0 && piece.size == sizeof(u32);
+    return map.ops().array_like && index_in_hand(&key) != nullptr;
 }
 
 LookupEmitter::Outcome LookupEmitter::emit(Map& map, const Label& miss) {
-    map_ = &map;
     if (!is_compiled(map)) return call(map);
     return (this->*std::ranges::find(kRows, map.spec().type, &Row::type)->code)(map, miss);
 }
@@ -57,7 +59,6 @@ LookupEmitter::Outcome LookupEmitter::emit_noted(Map& map, const x86::Mem& hash,
 
 void LookupEmitter::note(Map& map, const x86::Mem& notes, const x86::Mem& count, const x86::Mem& hash) {
     static_assert(kNoteWords == 3);
-    map_ = &map;
     const auto next_note = [&] {
         a_.mov(x86::ecx, count);
         a_.inc(count);
@@ -115,13 +116,16 @@ void LookupEmitter::add_cpu(u64 cpu_stride) {
 
 LookupEmitter::Outcome LookupEmitter::array(Map& map, const Label& miss) {
     const auto& array = static_cast<const ArrayMap&>(map);
-    const std::vector<KeyPiece> pieces = pieces_of(0, sizeof(u32));
-    const bool constant = pieces.size() == 1 && pieces[0].kind == KeyPiece::Kind::constant;
+    const KeyPiece* const index = index_in_hand(key_);
+    const bool constant = index != nullptr && index->kind == KeyPiece::Kind::constant;
     if (constant) {
-        if (pieces[0].constant >= array.count()) return Outcome::never;
-        emit_.load_constant(x86::rax, address_of(array.values()) + pieces[0].constant * array.stride());
+        if (index->constant >= array.count()) return Outcome::never;
+        emit_.load_constant(x86::rax, address_of(array.values()) + index->constant * array.stride());
     } else {
-        load_key_word(x86::rax, 0, sizeof(u32));
+        if (index != nullptr)
+            add_bytes(x86::rax, true, 0, *index);
+        else
+            load_key_word(x86::rax, 0, sizeof(u32));
         a_.cmp(x86::eax, Imm(static_cast<i32>(array.count())));
         a_.jae(miss);
         multiply(x86::rax, array.stride());

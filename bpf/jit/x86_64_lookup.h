@@ -61,11 +61,9 @@ private:
 
     /// A lookup leaves the register alone.
     static bool survives(u8 reg) { return reg >= R6; }
-    /// A key's piece that the lookup of the map may take from its register: one that is left alone, or the
-    /// whole key of an array, which is read before anything changes.
-    static bool is_readable(const Map& map, const KeyPiece& piece) {
-        return survives(piece.reg) || (map.ops().array_like && piece.begin == 0 && piece.size == sizeof(u32));
-    }
+    /// The one piece that is all of an array's index, if it is known or in a register: any register, as an
+    /// index is read before anything changes. Null: the index has to be loaded.
+    static const KeyPiece* index_in_hand(const LookupKey* key);
     static u64 address_of(const void* pointer) { return reinterpret_cast<std::uintptr_t>(pointer); }
 
     using Code = Outcome (LookupEmitter::*)(Map&, const Label&);
@@ -125,7 +123,6 @@ private:
     Emitter& emit_;
     ColdCode& cold_;
     const LookupKey* key_;
-    const Map* map_ = nullptr;                 ///< that is looked up in
     std::shared_ptr<const LookupKey> settled_; ///< what `key_` points at, if its stores are long done
     std::optional<asmjit::x86::Mem> noted_hash_;
 };

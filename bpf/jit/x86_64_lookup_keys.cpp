@@ -45,7 +45,7 @@ std::vector<KeyPiece> LookupEmitter::pieces_of(u32 begin, u32 size) const {
             // What is not the whole store is loaded, as are registers that the lookup itself changes.
             if (piece.kind == KeyPiece::Kind::constant)
                 piece.constant >>= (at - piece.begin) * 8;
-            else if (!whole || !is_readable(*map_, piece))
+            else if (!whole || !survives(piece.reg))
                 piece.kind = KeyPiece::Kind::memory;
             piece.begin = static_cast<u8>(at);
             piece.size = static_cast<u8>(cut_end - at);
