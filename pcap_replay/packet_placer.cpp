@@ -8,7 +8,7 @@ namespace {
 /// Captured bytes that a frame of the usual size holds.
 constexpr u32 kFrameRoom = kFrameSize - kHeadroom - kFrameTail;
 
-/// All that is another field in each packet, or may be, is one that PacketPlacer::refill() fills in.
+/// All that is another field in each packet, or may be, is one that PacketPlacer gives anew.
 bool leaves_alone(const ContextUse& use) {
     return !use.changes && !use.may_read(offsetof(XdpBuff, data_meta)) &&
            !use.may_read(offsetof(XdpBuff, frame_end));

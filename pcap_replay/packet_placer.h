@@ -24,14 +24,21 @@ public:
             copy(from, slot, packet);
         else
             point(from, packet);
-        fill(from, index, ifindex, packet);
-        if (wants_protocol_) packet.protocol = protocol_of(from);
+        fill_in_rest(from, packet);
+        describe(from, index, ifindex, packet);
     }
     /// The same for all of a burst, from its first slot on, where nobody else has changed it since the last.
     void place(const CapturedPacket* from, const SourceBurst& burst, XdpBuff* packets) {
-        if (burst.count <= settled_) return refill(from, burst, packets);
-        for (u32 i = 0; i < burst.count; ++i) place(from[i], burst.index + i, burst.ifindex, i, packets[i]);
-        if (leaves_alone_) settled_ = burst.count;
+        if (burst.count > settled_) {
+            for (u32 i = 0; i < burst.count; ++i)
+                place(from[i], burst.index + i, burst.ifindex, i, packets[i]);
+            if (leaves_alone_) settled_ = burst.count;
+            return;
+        }
+        for (u32 i = 0; i < burst.count; ++i) {
+            point(from[i], packets[i]);
+            describe(from[i], burst.index + i, burst.ifindex, packets[i]);
+        }
     }
     /// True if programs get copies: bytes at `data` stay until the slot is filled again.
     [[nodiscard]] bool writes() const { return writes_; }
@@ -39,22 +46,28 @@ public:
 private:
     void copy(const CapturedPacket& from, u32 slot, XdpBuff& packet);
     static void point(const CapturedPacket& from, XdpBuff& packet) {
-        // The frame around the bytes is only ever compared with.
         packet.data = const_cast<u8*>(from.data);
         packet.hard_start = packet.data - kHeadroom;
-        packet.frame_end = packet.hard_start + std::max(kFrameSize - kFrameTail, kHeadroom + from.captured);
         packet.origin = const_cast<u8*>(from.record);
     }
-    static void fill(const CapturedPacket& from, u64 index, u32 ifindex, XdpBuff& packet) {
-        // Field by field: the compiler makes a slow instruction of clearing both lines at once.
-        packet.data_meta = packet.data;
+    /// With point(): what is another one in each packet, but for data_meta and frame_end.
+    void describe(const CapturedPacket& from, u64 index, u32 ifindex, XdpBuff& packet) const {
         packet.data_end = packet.data + from.captured;
         packet.wire_len = from.wire_len;
         packet.ingress_ifindex = ifindex;
         packet.timestamp_ns = from.timestamp_ns;
+        packet.index = index;
+        if (wants_protocol_) packet.protocol = protocol_of(from);
+    }
+    void fill_in_rest(const CapturedPacket& from, XdpBuff& packet) const {
+        packet.data_meta = packet.data;
+        // The frame around bytes that stay where they are is only ever compared with.
+        if (!writes_)
+            packet.frame_end =
+                packet.hard_start + std::max(kFrameSize - kFrameTail, kHeadroom + from.captured);
+        // Field by field: the compiler makes a slow instruction of clearing both lines at once.
         packet.rx_queue = 0;
         packet.verdict = 0;
-        packet.index = index;
         std::memset(&packet.redirect_ifindex, 0,
                     offsetof(XdpBuff, skb) - offsetof(XdpBuff, redirect_ifindex));
     }
@@ -63,27 +76,12 @@ private:
         if (from.captured >= 14) std::memcpy(&protocol, from.data + 12, sizeof protocol);
         return protocol;
     }
-    /// What is another one in each packet, but for data_meta and frame_end; the rest is there.
-    void refill(const CapturedPacket* from, const SourceBurst& burst, XdpBuff* packets) const {
-        for (u32 i = 0; i < burst.count; ++i) {
-            XdpBuff& packet = packets[i];
-            packet.data = const_cast<u8*>(from[i].data);
-            packet.data_end = packet.data + from[i].captured;
-            packet.hard_start = packet.data - kHeadroom;
-            packet.wire_len = from[i].wire_len;
-            packet.ingress_ifindex = burst.ifindex;
-            packet.timestamp_ns = from[i].timestamp_ns;
-            packet.index = burst.index + i;
-            packet.origin = const_cast<u8*>(from[i].record);
-        }
-        for (u32 i = 0; wants_protocol_ && i < burst.count; ++i) packets[i].protocol = protocol_of(from[i]);
-    }
 
     bool writes_;
     bool wants_protocol_ = false;
     /// Programs read what they are given, and leave the fields as they are.
     bool leaves_alone_;
-    u32 settled_ = 0; ///< slots of which refill() knows the rest
+    u32 settled_ = 0; ///< slots of which the rest is filled in
     std::unique_ptr<u8[]> frames_;
     std::vector<std::vector<u8>> big_frames_; ///< per slot, for packets that no frame holds
 };

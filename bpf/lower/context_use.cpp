@@ -21,8 +21,9 @@ ContextUse find_context_use(const Draft& draft) {
         switch (row.kind) {
         case OpKind::ldx:
             // Later insns of the same origin load from what the first one found: too much is no harm.
-            if (of_context && insn.off >= 0) use.read(static_cast<u32>(insn.off), row.width / 8U);
-            if (of_context && insn.off < 0) return {};
+            if (!of_context) break;
+            if (insn.off < 0) return {};
+            use.read(static_cast<u32>(insn.off), row.width / 8U);
             break;
         case OpKind::st:
         case OpKind::stx:
@@ -41,7 +42,8 @@ ContextUse find_context_use(const Draft& draft) {
         case OpKind::ld_abs:
         case OpKind::ld_ind:
             read_bounds(use);
-            use.read(offsetof(XdpBuff, hard_start), sizeof(u8*)); // legacy_load()
+            // legacy_load(): also skb_ready, a bit behind redirect_ifindex.
+            use.read(offsetof(XdpBuff, hard_start), sizeof(u8*));
             use.read(offsetof(XdpBuff, redirect_ifindex) + sizeof(u32), sizeof(u32));
             break;
         case OpKind::call: return {};
